@@ -1,0 +1,1 @@
+"""Everything that needs weights. Importing this package costs nothing."""

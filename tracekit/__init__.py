@@ -1,0 +1,36 @@
+"""tracekit: which agent, which step, why, how sure, and what would have fixed it.
+
+>>> import tracekit as tk
+>>> tk.Trace(id="t1", source=tk.Source(format="demo")).failed is None
+True
+"""
+
+from tracekit.analyzers.run import attribute
+from tracekit.attribution import Attribution, Evidence, Suspect
+from tracekit.errors import Problem, TracekitError
+from tracekit.ingest.pipeline import Ingest, load
+from tracekit.store import read_traces, write_traces
+from tracekit.trace import Agent, Label, Outcome, Source, Step, Task, ToolCall, Trace
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Agent",
+    "Attribution",
+    "Evidence",
+    "Ingest",
+    "Label",
+    "Outcome",
+    "Problem",
+    "Source",
+    "Step",
+    "Suspect",
+    "Task",
+    "ToolCall",
+    "Trace",
+    "TracekitError",
+    "attribute",
+    "load",
+    "read_traces",
+    "write_traces",
+]

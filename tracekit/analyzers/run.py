@@ -1,0 +1,77 @@
+"""Attributing one trace or many: which runs are explained, and how verdicts are checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from tracekit import registry
+from tracekit.attribution import Attribution, Method
+from tracekit.context import Context
+from tracekit.errors import ContractError
+from tracekit.protocols import Analyzer
+from tracekit.trace import Trace
+
+DEFAULT = "linear"
+"""The method used when none is named."""
+
+
+def attribute(
+    trace: Trace,
+    method: str | Analyzer = DEFAULT,
+    *,
+    context: Context | None = None,
+    **settings: Any,
+) -> Attribution:
+    """Say which agent and step broke a run.
+
+    `method` is a name from `tracekit methods` or an analyzer. The trace is taken to have failed;
+    when its outcome is unknown the verdict is marked `conditional`, and a successful run gets an
+    abstention unless `even_success=True`. Raises `UnknownName` and `ContractError`.
+    """
+    even_success = bool(settings.pop("even_success", False))
+    analyzer: Analyzer = registry.get("analyzers", method) if isinstance(method, str) else method
+    given = context or Context()
+    if settings:
+        given = msgspec.structs.replace(given, settings={**given.settings, **settings})
+    if trace.failed is False and not even_success:
+        return abstain(trace, Method(name=analyzer.name), "the run succeeded")
+    if not trace.steps:
+        return abstain(trace, Method(name=analyzer.name), "the trace has no steps")
+    started = time.perf_counter()
+    verdict = analyzer.attribute(trace, given)
+    cost = msgspec.structs.replace(verdict.cost, seconds=time.perf_counter() - started)
+    verdict = msgspec.structs.replace(verdict, cost=cost, conditional=trace.failed is None)
+    return checked(verdict, trace)
+
+
+def attribute_all(
+    traces: Iterable[Trace], method: str | Analyzer = DEFAULT, **options: Any
+) -> Iterator[tuple[Trace, Attribution]]:
+    """`attribute` over many traces, lazily and in order."""
+    for trace in traces:
+        yield trace, attribute(trace, method, **options)
+
+
+def abstain(trace: Trace, method: Method, reason: str, *warnings: str) -> Attribution:
+    """A verdict that says why there is none."""
+    return Attribution(trace_id=trace.id, method=method, abstained=reason, warnings=warnings)
+
+
+def checked(verdict: Attribution, trace: Trace) -> Attribution:
+    """The verdict itself, or `ContractError` when it does not fit the trace."""
+    roster = {agent.id for agent in trace.agents}
+    name = verdict.method.name
+    if not verdict.suspects and verdict.abstained is None:
+        raise ContractError(f"{name}: no suspects and no reason in `abstained`")
+    for suspect in verdict.suspects:
+        if not 0 <= suspect.step < len(trace.steps):
+            raise ContractError(f"{name}: step {suspect.step} is not in trace {trace.id}")
+        if suspect.agent not in roster:
+            raise ContractError(f"{name}: agent {suspect.agent!r} is not in trace {trace.id}")
+        if not 0.0 <= suspect.probability <= 1.0:
+            raise ContractError(f"{name}: probability {suspect.probability} is not within 0 and 1")
+    return verdict

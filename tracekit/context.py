@@ -1,0 +1,34 @@
+"""What an analyzer may use besides the trace it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tracekit.trace import Trace
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an analyzer may use; what it `needs` must be set by the caller."""
+
+    seed: int = 0
+    """Seed of every random choice; the same seed gives the same verdict."""
+    corpus: Sequence[Trace] = ()
+    """Other runs of the same system, for methods that need a corpus."""
+    with_answer: bool = False
+    """Whether the method may look at `task.expected`; verdicts of the two kinds never mix."""
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Options of the method by name; an unknown one is a `UsageError`."""
+
+    def rng(self, *salt: str) -> np.random.Generator:
+        """A generator that depends on the seed and on `salt` (say the trace id) alone.
+
+        >>> a, b = Context(seed=1).rng("t1"), Context(seed=1).rng("t1")
+        >>> bool(a.random() == b.random())
+        True
+        """
+        words = [self.seed, *(byte for text in salt for byte in text.encode("utf-8", "replace"))]
+        return np.random.default_rng(words)

@@ -1,0 +1,199 @@
+"""Message contents of the common chat APIs to text, media and tool calls.
+
+One vocabulary for OpenAI (`content` string or parts, `tool_calls`), Anthropic (`text`,
+`thinking`, `tool_use`, `tool_result` blocks), LangChain (`tool_calls` with `args`) and Google
+(`parts` with `functionCall`). Unknown parts are kept as JSON text, never dropped.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+import msgspec
+
+from tracekit.trace import Media, ToolCall
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What a message holds."""
+
+    text: str = ""
+    media: tuple[Media, ...] = ()
+    tools: tuple[ToolCall, ...] = ()
+    thought: bool = False
+    """True when every text part was marked as reasoning."""
+
+
+def as_text(value: Any) -> str:
+    """Any JSON value as text: strings as they are, None empty, the rest as compact JSON.
+
+    >>> as_text({"a": 1}), as_text(None), as_text("x")
+    ('{"a":1}', '', 'x')
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    return msgspec.json.encode(value).decode()
+
+
+def maybe_json(value: Any) -> Any:
+    """Text that holds a JSON object or list, decoded; everything else unchanged.
+
+    >>> maybe_json('{"a": 1}'), maybe_json("3"), maybe_json("{oops")
+    ({'a': 1}, '3', '{oops')
+    """
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return msgspec.json.decode(value)
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+            return value
+    return value
+
+
+def read_content(content: Any) -> Content:
+    """The content of a message in any of the common shapes.
+
+    >>> read_content([{"type": "text", "text": "see"}, {"type": "image_url",
+    ...               "image_url": {"url": "https://example.org/a.png"}}]).text
+    'see\\n[image]'
+    """
+    if isinstance(content, str):
+        return Content(content)
+    parts = content if isinstance(content, list) else [] if content is None else [content]
+    texts: list[str] = []
+    media: list[Media] = []
+    tools: list[ToolCall] = []
+    thoughts = 0
+    for part in parts:
+        call = _tool_part(part)
+        if call is not None:
+            tools.append(call)
+            if call.result is None:
+                continue
+        text, medium = _text_part(part) if call is None else (call.result or "", None)
+        if medium is not None:
+            media.append(msgspec.structs.replace(medium, at=sum(len(t) + 1 for t in texts)))
+        thoughts += isinstance(part, dict) and part.get("type") in _REASONING
+        if text:
+            texts.append(text)
+    only_thought = bool(texts) and thoughts == len(texts)
+    return Content("\n".join(texts), tuple(media), tuple(tools), only_thought)
+
+
+_REASONING = ("thinking", "reasoning", "redacted_thinking")
+_MEDIA = {
+    "image_url": "image", "image": "image", "input_image": "image", "inline_data": "file",
+    "inlineData": "file", "file_data": "file", "fileData": "file", "audio": "audio",
+    "input_audio": "audio", "file": "file", "document": "file", "video": "video", "media": "file",
+}  # fmt: skip
+
+
+def _text_part(part: Any) -> tuple[str, Media | None]:
+    if not isinstance(part, dict):
+        return as_text(part), None
+    kind = part.get("type")
+    for key in _MEDIA:
+        if kind == key or (kind is None and key in part):
+            return f"[{_MEDIA[key]}]", _media(part, _MEDIA[key])
+    for key in ("text", "thinking", "reasoning", "content", "output", "data"):
+        if isinstance(part.get(key), str):
+            return str(part[key]), None
+    return as_text(part), None
+
+
+def _media(part: dict[str, Any], kind: str) -> Media:
+    """A reference to a part that is not text; inline bytes are hashed and let go."""
+    inner = part
+    for key in (str(part.get("type")), *_MEDIA, "source"):
+        if isinstance(inner.get(key), dict):
+            inner = inner[key]
+    uri = next(
+        (inner[k] for k in ("url", "uri", "fileUri", "file_uri") if isinstance(inner.get(k), str)),
+        part.get("image_url") if isinstance(part.get("image_url"), str) else None,
+    )
+    mime = next(
+        (
+            inner[k]
+            for k in ("media_type", "mime_type", "mimeType")
+            if isinstance(inner.get(k), str)
+        ),
+        kind,
+    )
+    data = inner.get("data")
+    if isinstance(uri, str) and uri.startswith("data:"):
+        mime, _, data = uri[5:].partition(",")
+        mime, uri = mime.split(";")[0] or kind, None
+    if not isinstance(data, str):
+        return Media(at=0, type=mime, uri=uri)
+    try:
+        blob = base64.b64decode(data, validate=False)
+    except (binascii.Error, ValueError):
+        blob = data.encode("utf-8", "replace")
+    return Media(at=0, type=mime, sha256=hashlib.sha256(blob).hexdigest(), size=len(blob))
+
+
+def _tool_part(part: Any) -> ToolCall | None:
+    """A tool request or answer that is written as a content part, else None."""
+    if not isinstance(part, dict):
+        return None
+    kind = part.get("type")
+    if kind in ("tool_use", "tool_call", "server_tool_use", "function_call"):
+        return read_call(part)
+    if kind in ("tool_result", "tool_call_response", "function_call_output"):
+        result = next(
+            (part[k] for k in ("content", "result", "response", "output") if k in part), ""
+        )
+        text = read_content(result).text if isinstance(result, list) else as_text(result)
+        failed = bool(part.get("is_error"))
+        call_id = part.get("tool_use_id") or part.get("call_id") or part.get("id")
+        return ToolCall(
+            name=as_text(part.get("name")),
+            result=text,
+            error=text if failed else None,
+            call_id=as_text(call_id) or None,
+        )
+    for key in ("functionCall", "function_call"):
+        if isinstance(part.get(key), dict):
+            return read_call(part[key])
+    for key in ("functionResponse", "function_response"):
+        if isinstance(part.get(key), dict):
+            inner = part[key]
+            return ToolCall(
+                name=as_text(inner.get("name")),
+                result=as_text(inner.get("response")),
+                call_id=as_text(inner.get("id")) or None,
+            )
+    return None
+
+
+def read_call(call: Any) -> ToolCall:
+    """One tool request in the OpenAI, Anthropic, LangChain or Google shape.
+
+    >>> read_call({"id": "c1", "function": {"name": "add", "arguments": '{"a": 1}'}})
+    ToolCall(name='add', arguments={'a': 1}, result=None, error=None, call_id='c1')
+    """
+    if not isinstance(call, dict):
+        return ToolCall(name=as_text(call))
+    inner = call["function"] if isinstance(call.get("function"), dict) else call
+    arguments = next(
+        (
+            inner[k]
+            for k in ("arguments", "args", "input", "parameters")
+            if inner.get(k) is not None
+        ),
+        None,
+    )
+    return ToolCall(
+        name=as_text(inner.get("name")),
+        arguments=maybe_json(arguments),
+        call_id=as_text(call.get("id") or call.get("call_id") or call.get("tool_call_id")) or None,
+    )
+
+
+def read_calls(calls: Any) -> tuple[ToolCall, ...]:
+    """The `tool_calls` member of a message; None and odd values give no calls."""
+    return tuple(read_call(call) for call in calls) if isinstance(calls, list) else ()

@@ -1,0 +1,162 @@
+"""Folders of logs to traces: find, sniff, read, account. One bad file never stops the others."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tracekit import registry
+from tracekit.errors import InputError, Problem, boundary
+from tracekit.ingest.sniff import sniff
+from tracekit.ingest.sources import Limits, OpenSource, find_files
+from tracekit.protocols import Reader
+from tracekit.trace import Trace
+
+
+class FileReport(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What became of one file; the manifest is a list of these."""
+
+    path: str
+    format: str | None = None
+    """Reader that took it; None = none did."""
+    bytes: int = 0
+    records: int = 0
+    skipped: int = 0
+    """Records without a step, each with a reason in `problems`."""
+    traces: int = 0
+    steps: int = 0
+    problems: list[Problem] = msgspec.field(default_factory=list)
+
+
+class Ingest:
+    """An iterable over traces and problems of files and folders, which keeps the books.
+
+    Iterating yields `Trace | Problem`; afterwards `files` holds a report of each file. Raises
+    `InputError` only for a path that does not exist.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        formats: Sequence[str] | None = None,
+        limits: Limits | None = None,
+        progress: Callable[[FileReport], None] | None = None,
+    ) -> None:
+        self.paths = list(paths)
+        self.formats = formats
+        self.limits = limits or Limits()
+        self.progress = progress
+        self.files: list[FileReport] = []
+
+    def __iter__(self) -> Iterator[Trace | Problem]:
+        self.files = []
+        for file, path in find_files(self.paths):
+            yield from self._file(file, path)
+
+    def traces(self) -> Iterator[Trace]:
+        """The traces alone; problems are in the reports."""
+        return (item for item in self if isinstance(item, Trace))
+
+    def _file(self, file: Path, path: str) -> Iterator[Trace | Problem]:
+        report = FileReport(path=path)
+        self.files.append(report)
+        source = OpenSource(file, path, self.limits)
+        for item in self._read(source, report):
+            if isinstance(item, Problem):
+                report.problems.append(item)
+            else:
+                report.traces += 1
+                report.steps += len(item.steps)
+            yield item
+        report.records = source.account.records
+        report.skipped = source.account.skipped
+        if self.progress is not None:
+            self.progress(report)
+
+    def _read(self, source: OpenSource, report: FileReport) -> Iterator[Trace | Problem]:
+        try:
+            report.bytes = source.file.stat().st_size
+            if report.bytes == 0:
+                yield Problem(what="the file is empty", path=source.path, severity="skip")
+                return
+            reader, _ = sniff(source, self.formats)
+            if reader is None:
+                yield from source.warnings
+                yield Problem(
+                    what="no reader knows this format",
+                    path=source.path,
+                    severity="skip",
+                    do="see `tracekit formats`",
+                )
+                return
+            report.format = reader.name
+            yield from read_source(reader, source)
+        except InputError as error:
+            yield Problem(what=str(error), path=source.path)
+        except OSError as error:
+            yield Problem(what=f"cannot be read: {error.strerror or error}", path=source.path)
+
+    def summary(self) -> dict[str, Any]:
+        """Totals over all files, ready for JSON."""
+        return summarise(self.files)
+
+
+def read_source(reader: Reader, source: OpenSource) -> Iterator[Trace | Problem]:
+    """Everything one reader makes of one source, and a problem for every record it lost."""
+    with boundary(f"reader {reader.name!r} failed", source.path) as failure:
+        for item in reader.read(source):
+            source.account.take(item, source.path)
+            yield item
+    yield from source.warnings
+    if failure.problem is not None:
+        yield failure.problem
+    lost = source.account.open()
+    for key in lost[:20]:
+        line, record = (key, None) if isinstance(key, int) else (None, key)
+        yield Problem(
+            what="the record was read but no step holds it",
+            path=source.path,
+            line=line,
+            record=record,
+            do="report this as a bug of the reader",
+        )
+    if len(lost) > 20:
+        yield Problem(what=f"{len(lost) - 20} more records were lost", path=source.path)
+
+
+def load(
+    *paths: str | os.PathLike[str], format: str | None = None, limits: Limits | None = None
+) -> Iterator[Trace]:
+    """Yield the traces of files and folders, in any known format.
+
+    Problems are left out; use `Ingest` to see them. `format` names a reader instead of sniffing.
+    Raises `InputError` for a path that does not exist and `UnknownName` for an unknown format.
+    """
+    if format is not None:
+        registry.get("readers", format)
+    return Ingest(paths, formats=[format] if format else None, limits=limits).traces()
+
+
+def summarise(files: Sequence[FileReport]) -> dict[str, Any]:
+    """Totals over file reports: files, records, traces, steps, by format, problems by severity."""
+    formats: dict[str, Counter[str]] = {}
+    severities: Counter[str] = Counter()
+    for report in files:
+        counts = formats.setdefault(report.format or "unknown", Counter())
+        counts.update(files=1, records=report.records, traces=report.traces, steps=report.steps)
+        severities.update(problem.severity for problem in report.problems)
+    return {
+        "files": len(files),
+        "records": sum(report.records for report in files),
+        "traces": sum(report.traces for report in files),
+        "steps": sum(report.steps for report in files),
+        "skipped": sum(report.skipped for report in files),
+        "formats": {name: dict(formats[name]) for name in sorted(formats)},
+        "problems": {severity: severities[severity] for severity in ("error", "warning", "skip")},
+    }

@@ -1,0 +1,32 @@
+"""Which reader takes a file: every reader judges its first bytes, the surest wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tracekit import registry
+from tracekit.errors import boundary
+from tracekit.ingest.sources import OpenSource
+from tracekit.protocols import Reader
+
+THRESHOLD = 0.1
+"""Below this nobody takes the file."""
+
+
+def sniff(source: OpenSource, names: Sequence[str] | None = None) -> tuple[Reader | None, float]:
+    """The reader for a source and how sure it is (0 to 1); None when none is sure enough.
+
+    `names` restricts the choice; ties go to the reader registered first.
+    """
+    best: Reader | None = None
+    surest = 0.0
+    for name in names or registry.plugins("readers"):
+        reader: Reader = registry.get("readers", name)
+        sure = 0.0
+        with boundary(f"reader {name!r} could not judge the file", source.path) as failure:
+            sure = reader.sniff(source.head, source.name)
+        if failure.problem is not None:
+            source.warnings.append(failure.problem)
+        if sure > surest:
+            best, surest = reader, sure
+    return (best, surest) if surest >= THRESHOLD else (None, surest)

@@ -1,0 +1,93 @@
+"""The protocols a plug-in can implement. Each is small: one file and one entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from tracekit.attribution import Attribution
+from tracekit.errors import Problem
+from tracekit.trace import Definition, Trace
+
+if TYPE_CHECKING:  # a reader is handed an open source; the type lives a layer above
+    from pathlib import Path
+
+    from tracekit.context import Context
+    from tracekit.ingest.sources import OpenSource
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Reads one log format. Entry-point group `tracekit.readers`."""
+
+    name: ClassVar[str]
+    """The name in `tracekit formats` and in `Trace.source.format`."""
+
+    def sniff(self, head: bytes, name: str) -> float:
+        """How surely the file is of this format, 0 to 1, from its first 64 KiB.
+
+        Judge by content; `name` may only raise or lower a doubt. The highest answer wins; below
+        0.1 nobody takes the file. Must not raise.
+        """
+        ...
+
+    def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
+        """Yield traces and problems and nothing else; never raise for bad data.
+
+        Every record taken through `source` must end up in the `raw` of a step, or in a `Problem`
+        that carries its key: what is missing is reported to the user as lost.
+        """
+        ...
+
+
+@runtime_checkable
+class Analyzer(Protocol):
+    """Says which agent and step broke a run. Entry-point group `tracekit.analyzers`."""
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[str]]
+    """What it needs beyond one trace: of `trace`, `corpus`, `replay`, `llm`, `model`."""
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """The verdict on `trace`, assuming that it failed; abstains rather than guesses."""
+        ...
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """An analyzer with weights: it can be refitted, and says which traces it has seen."""
+
+    def seen(self) -> frozenset[str]:
+        """Content hashes (`tracekit.folds.fingerprint`) of the traces the weights were fitted on."""
+        ...
+
+    def fit(self, traces: Iterable[Trace], context: Context) -> Analyzer:
+        """A new analyzer fitted on labelled traces alone; this one is unchanged."""
+        ...
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """A labelled public benchmark. Entry-point group `tracekit.benchmarks`."""
+
+    name: ClassVar[str]
+    definition: ClassVar[Definition]
+    """What its labels mean."""
+    base: ClassVar[int]
+    """What it counts the first step as."""
+
+    def load(self, path: Path) -> Iterator[Trace | Problem]:
+        """The labelled traces under `path`."""
+        ...
+
+    def group(self, trace: Trace) -> str:
+        """Traces of one group never lie on both sides of a split (same question)."""
+        ...
+
+    def subset(self, trace: Trace) -> str:
+        """The part of the benchmark that published tables report apart; empty when it has none."""
+        ...
+
+    def official(self, trace: Trace, attribution: Attribution) -> tuple[bool, bool]:
+        """(agent right, step right) by the benchmark's own, possibly lenient, scorer."""
+        ...

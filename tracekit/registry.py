@@ -1,0 +1,81 @@
+"""Names to plug-ins. Built-ins stand in a table, others come by entry points.
+
+Nothing is imported before it is used, and a plug-in that does not load is listed with its error
+and does not break the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+
+from tracekit.errors import ContractError, UnknownName, UsageError
+
+Kind = Literal["readers", "analyzers", "benchmarks"]
+
+BUILT_IN: dict[Kind, dict[str, str]] = {
+    "readers": {
+        "tracekit": "tracekit.ingest.readers.tracekit_jsonl:TracekitJsonl",
+        "who-and-when": "tracekit.ingest.readers.who_and_when:WhoAndWhen",
+    },
+    "analyzers": {},
+    "benchmarks": {},
+}
+"""Every plug-in that ships with tracekit, as `module:attribute`."""
+
+
+class Plugin(msgspec.Struct, frozen=True, kw_only=True):
+    """One registered plug-in, not yet imported."""
+
+    kind: Kind
+    name: str
+    target: str
+    """`module:attribute` of the class."""
+    distribution: str = "mas-tracekit"
+    """The installed package that brings it."""
+
+
+@cache
+def plugins(kind: Kind) -> dict[str, Plugin]:
+    """All plug-ins of a kind by name, built-ins first; a foreign one cannot replace a built-in."""
+    from importlib.metadata import entry_points  # 60 ms: only commands that need plug-ins pay
+
+    found = {
+        name: Plugin(kind=kind, name=name, target=target) for name, target in BUILT_IN[kind].items()
+    }
+    for entry in sorted(entry_points(group=f"tracekit.{kind}"), key=lambda e: e.name):
+        owner = entry.dist.name if entry.dist else "unknown"
+        plugin = Plugin(kind=kind, name=entry.name, target=entry.value, distribution=owner)
+        found.setdefault(entry.name, plugin)
+    return found
+
+
+@cache
+def get(kind: Kind, name: str) -> Any:
+    """An instance of the plug-in; the same object every time.
+
+    Raises `UnknownName` for a name nobody registered and `ContractError` for one that does not
+    load.
+    """
+    known = plugins(kind)
+    if name not in known:
+        raise UnknownName(kind.removesuffix("s"), name, sorted(known))
+    return load(known[name].target, f"{kind.removesuffix('s')} {name!r}")()
+
+
+def load(target: str, what: str = "object") -> Any:
+    """Import `module:attribute`; raises `ContractError` that says what failed.
+
+    >>> load("json:loads")("[1]")
+    [1]
+    """
+    module, _, attribute = target.partition(":")
+    if not attribute:
+        raise UsageError(f"{what}: {target!r} is not of the form module:attribute")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ContractError(f"{what} does not load from {target}: {error}") from error
