@@ -12,8 +12,9 @@ import msgspec
 
 from tracekit import registry
 from tracekit.errors import InputError, Problem, boundary
+from tracekit.ingest.files import find_files
 from tracekit.ingest.sniff import sniff
-from tracekit.ingest.sources import Limits, OpenSource, find_files
+from tracekit.ingest.sources import Limits, OpenSource
 from tracekit.protocols import Reader
 from tracekit.trace import Trace
 
@@ -67,7 +68,7 @@ class Ingest:
         report = FileReport(path=path)
         self.files.append(report)
         source = OpenSource(file, path, self.limits)
-        for item in self._read(source, report):
+        for item in self._read(file, source, report):
             if isinstance(item, Problem):
                 report.problems.append(item)
             else:
@@ -79,9 +80,11 @@ class Ingest:
         if self.progress is not None:
             self.progress(report)
 
-    def _read(self, source: OpenSource, report: FileReport) -> Iterator[Trace | Problem]:
+    def _read(
+        self, file: Path, source: OpenSource, report: FileReport
+    ) -> Iterator[Trace | Problem]:
         try:
-            report.bytes = source.file.stat().st_size
+            report.bytes = file.stat().st_size
             if report.bytes == 0:
                 yield Problem(what="the file is empty", path=source.path, severity="skip")
                 return

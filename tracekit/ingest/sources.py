@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
 from tracekit.errors import InputError, Problem
 from tracekit.ingest.account import Account, Key
+from tracekit.ingest.decode import decode_json, decode_text
 from tracekit.trace import Raw
 
 HEAD = 64 * 1024
@@ -48,11 +49,47 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         return Raw(record=self.number, line=self.number, start=self.start, end=end)
 
 
+class Blob:
+    """Bytes that can be opened more than once: a file on disk, or a member of an archive."""
+
+    def __init__(
+        self,
+        opener: Callable[[], IO[bytes]],
+        *,
+        file: Path | None = None,
+        beside: Callable[[str], bytes | None] | None = None,
+    ) -> None:
+        self.open = opener
+        """Opens the bytes from their start."""
+        self.file = file
+        """The file on disk, None for a member."""
+        self._beside = beside
+
+    @classmethod
+    def on_disk(cls, file: Path) -> Blob:
+        """The blob of a plain file."""
+        return cls(lambda: file.open("rb"), file=file)
+
+    def beside(self, relative: str, limit: int) -> bytes | None:
+        """Content of a neighbour, None when there is none or it is larger than `limit` bytes."""
+        if self._beside is not None:
+            return self._beside(relative)
+        if self.file is None:
+            return None
+        neighbour = self.file.parent / relative
+        try:
+            if not neighbour.is_file() or neighbour.stat().st_size > limit:
+                return None
+            return neighbour.read_bytes()
+        except (OSError, ValueError):
+            return None
+
+
 class OpenSource:
     """One file as a reader sees it: its bytes in several forms, and the account of its records."""
 
-    def __init__(self, file: Path, path: str, limits: Limits | None = None) -> None:
-        self.file = file
+    def __init__(self, file: Path | Blob, path: str, limits: Limits | None = None) -> None:
+        self.blob = Blob.on_disk(file) if isinstance(file, Path) else file
         self.path = path
         """The file as the user named it; what users are shown."""
         self.limits = limits or Limits()
@@ -68,25 +105,43 @@ class OpenSource:
     @cached_property
     def head(self) -> bytes:
         """The first 64 KiB."""
-        with self.file.open("rb") as stream:
+        with self.blob.open() as stream:
             return stream.read(HEAD)
 
     @cached_property
     def data(self) -> bytes:
         """The whole file; raises `InputError` beyond `limits.file_bytes`."""
-        size = self.file.stat().st_size
-        if size > self.limits.file_bytes:
+        limit = self.limits.file_bytes
+        with self.blob.open() as stream:
+            data = stream.read(limit + 1)
+        if len(data) > limit:
             raise InputError(
-                f"{self.path}: {size} bytes is more than the {self.limits.file_bytes} that a file "
-                "read whole may have; raise --max-file-bytes"
+                f"{self.path}: more than the {limit} bytes that a file read whole may have; "
+                "raise --max-file-bytes"
             )
-        return self.file.read_bytes()
+        return data
 
     @cached_property
     def sha256(self) -> str:
         """Hash of the whole file, in hex."""
-        with self.file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        if "data" in self.__dict__:
+            return hashlib.sha256(self.data).hexdigest()
+        digest = hashlib.sha256()
+        with self.blob.open() as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    @contextmanager
+    def on_disk(self) -> Iterator[Path]:
+        """The bytes as a file, for libraries that need one; a member is copied to a temporary."""
+        if self.blob.file is not None:
+            yield self.blob.file
+            return
+        with tempfile.NamedTemporaryFile(prefix="tracekit-") as copy:
+            copy.write(self.data)
+            copy.flush()
+            yield Path(copy.name)
 
     def text(self) -> str:
         """The whole file as text: a byte order mark is dropped, bad bytes become U+FFFD."""
@@ -95,7 +150,7 @@ class OpenSource:
     def lines(self) -> Iterator[Line]:
         """Every line that is not blank, each one a record; `\\n` and `\\r\\n` end lines."""
         start = 0
-        with self.file.open("rb") as stream:
+        with self.blob.open() as stream:
             for number, data in enumerate(_bounded(stream, self.limits.line_bytes), 1):
                 size = len(data)
                 data = data.rstrip(b"\r\n")
@@ -157,13 +212,7 @@ class OpenSource:
         """
         if relative.count("..") > 2 or relative.startswith("/"):
             return None
-        file = self.file.parent / relative
-        try:
-            if not file.is_file() or file.stat().st_size > self.limits.file_bytes:
-                return None
-            return file.read_bytes()
-        except OSError:
-            return None
+        return self.blob.beside(relative, self.limits.file_bytes)
 
     def default_id(self, material: bytes = b"", position: str = "") -> str:
         """An id for a trace whose log has none: file stem and a hash, the same on every machine."""
@@ -172,106 +221,9 @@ class OpenSource:
         return f"{stem}-{digest[:8]}{position}"
 
 
-def find_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[Path, str]]:
-    """Every regular file under the paths, sorted, each once; hidden ones are left out.
-
-    Yields (file, name as the user would write it). Raises `InputError` for a path that does not
-    exist. Symbolic links to folders are not followed twice, so loops end.
-    """
-    seen: set[str] = set()
-    for given in paths:
-        root = Path(given)
-        if not root.exists():
-            raise InputError(f"{root}: no such file or folder")
-        for file in [root] if root.is_file() else _walk(root, set()):
-            real = os.path.realpath(file)
-            if real not in seen:
-                seen.add(real)
-                yield file, file.as_posix()
-
-
-def _walk(folder: Path, above: set[str]) -> Iterator[Path]:
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    try:
-        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}") from error
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(entry, above | {real})
-        elif entry.is_file():
-            yield entry
-
-
 def _bounded(stream: Any, limit: int) -> Iterator[bytes]:
     """Lines of a binary stream; one beyond `limit` bytes raises `InputError`."""
     while data := stream.readline(limit + 1):
         if len(data) > limit:
             raise InputError(f"a line is longer than {limit} bytes; raise --max-line-bytes")
         yield data
-
-
-def decode_text(data: bytes) -> str:
-    """Bytes to text: UTF-8 or marked UTF-16, byte order marks dropped, bad bytes U+FFFD.
-
-    >>> decode_text(b"\\xef\\xbb\\xbfa\\xff")
-    'a\\ufffd'
-    """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", "replace")
-    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-
-
-def decode_json(data: bytes, depth: int = 200) -> Any:
-    """One JSON value, fast when it is clean and forgiving when it is not.
-
-    Accepts a byte order mark, NaN and Infinity (read as None), lone surrogates and bad UTF-8
-    (U+FFFD), and integers of any size. Raises `ValueError` for what is not JSON, or nested deeper
-    than `depth`.
-
-    >>> decode_json(b'{"a": NaN}')
-    {'a': None}
-    """
-    try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        text = decode_text(data).replace("\0", "")
-        try:
-            value = _clean(json.loads(text, parse_constant=lambda _: None, strict=False))
-        except RecursionError:
-            raise ValueError(f"nested deeper than {depth} levels") from None
-    except RecursionError:
-        raise ValueError(f"nested deeper than {depth} levels") from None
-    # Counting brackets is far cheaper than walking, and most documents stop here.
-    if data.count(b"[") + data.count(b"{") > depth and _depth_exceeds(value, depth):
-        raise ValueError(f"nested deeper than {depth} levels")
-    return value
-
-
-def _depth_exceeds(value: Any, depth: int) -> bool:
-    """Whether containers nest deeper than `depth`, level by level and without recursion."""
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(depth + 1):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    return value
