@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from tracekit.ingest.names import UNKNOWN, Speaker, speaker
 from tracekit.ingest.parts import Content
 from tracekit.ingest.sources import OpenSource
+from tracekit.names import UNKNOWN, Speaker, speaker
 from tracekit.trace import Agent, Label, Outcome, Raw, Source, Step, StepKind, Task, ToolCall, Trace
 
 

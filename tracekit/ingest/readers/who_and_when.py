@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
-from tracekit.ingest.names import speaker
+from tracekit.names import speaker
 from tracekit.ingest.parts import as_text, read_content
 from tracekit.ingest.sources import OpenSource
 from tracekit.trace import Label, Outcome, Task, Trace

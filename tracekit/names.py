@@ -1,0 +1,68 @@
+"""Speaker strings to agent names.
+
+Frameworks decorate the speaker: `Orchestrator (-> WebSurfer)`, `Coder (to Manager):`,
+`assistant_agent/3f2a…`. The agent is the bare name, the addressee is kept apart, and the raw
+string survives in `Step.speaker`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+UNKNOWN = "unknown"
+"""Agent id of a step whose speaker the log does not name."""
+
+_ASIDE = re.compile(r"^(?P<name>[^()\n]{1,200}?)\s*\((?P<aside>[^()\n]{1,200})\)\s*:?$")
+_TO = re.compile(r"^(?:->|→|to)\s+(?P<to>.+)$")
+_UUID = re.compile(r"[/_-][0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.I)
+
+
+class Speaker(msgspec.Struct, frozen=True):
+    """A parsed speaker string."""
+
+    name: str
+    """The agent's bare name."""
+    to: str | None = None
+    """The agent addressed, None when the string names none."""
+    aside: str | None = None
+    """What else stood in parentheses, e.g. `thought` or `termination condition`."""
+
+
+def speaker(raw: str) -> Speaker:
+    """Take a speaker string apart; never fails, an empty one is `unknown`.
+
+    >>> speaker("Orchestrator (-> WebSurfer)")
+    Speaker(name='Orchestrator', to='WebSurfer', aside=None)
+    >>> speaker("Orchestrator (thought)").aside
+    'thought'
+    >>> speaker("coder/9b2c1f34-0000-4000-8000-0123456789ab").name
+    'coder'
+    """
+    text = _UUID.sub("", " ".join(raw.split()))
+    found = _ASIDE.match(text)
+    if found is None:
+        return Speaker(text.removesuffix(":").strip() or UNKNOWN)
+    addressed = _TO.match(found["aside"].strip())
+    if addressed is not None:
+        return Speaker(found["name"].strip(), to=addressed["to"].strip())
+    return Speaker(found["name"].strip(), aside=found["aside"].strip())
+
+
+def same(first: str, second: str) -> bool:
+    """Whether two names mean the same agent: case, blanks, `-` and `_` do not count.
+
+    >>> same("Web Surfer", "web_surfer")
+    True
+    """
+    return folded(first) == folded(second)
+
+
+def folded(name: str) -> str:
+    """The form in which two spellings of one agent's name are equal; empty for no name.
+
+    >>> folded("Orchestrator (-> WebSurfer)")
+    'orchestrator'
+    """
+    return re.sub(r"[\s_\-]+", "", speaker(name).name).casefold()
