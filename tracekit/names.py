@@ -50,6 +50,24 @@ def speaker(raw: str) -> Speaker:
     return Speaker(found["name"].strip(), aside=found["aside"].strip())
 
 
+_ROLES = {
+    "user": "user", "human": "user", "assistant": "assistant", "ai": "assistant",
+    "model": "assistant", "gpt": "assistant", "bot": "assistant", "tool": "tool",
+    "function": "tool", "system": "system", "developer": "system",
+}  # fmt: skip
+
+
+def by_role(role: object) -> str | None:
+    """The agent that stands for a bare chat role, for messages that name no speaker.
+
+    `user`, `assistant`, `tool` or `system`; None for what is no chat role.
+
+    >>> by_role("ai"), by_role("Coder")
+    ('assistant', None)
+    """
+    return _ROLES.get(role.strip().casefold()) if isinstance(role, str) else None
+
+
 def same(first: str, second: str) -> bool:
     """Whether two names mean the same agent: case, blanks, `-` and `_` do not count.
 
