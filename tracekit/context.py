@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from tracekit.trace import Trace
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,5 +32,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         >>> bool(a.random() == b.random())
         True
         """
+        import numpy as np  # 150 ms: only methods that draw numbers pay
+
         words = [self.seed, *(byte for text in salt for byte in text.encode("utf-8", "replace"))]
         return np.random.default_rng(words)
