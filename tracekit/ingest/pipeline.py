@@ -12,6 +12,7 @@ import msgspec
 
 from tracekit import registry
 from tracekit.errors import InputError, Problem, boundary
+from tracekit.ingest.archives import expand
 from tracekit.ingest.files import find_files
 from tracekit.ingest.sniff import sniff
 from tracekit.ingest.sources import Limits, OpenSource
@@ -25,7 +26,6 @@ class FileReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     path: str
     format: str | None = None
     """Reader that took it; None = none did."""
-    bytes: int = 0
     records: int = 0
     skipped: int = 0
     """Records without a step, each with a reason in `problems`."""
@@ -65,45 +65,55 @@ class Ingest:
         return (item for item in self if isinstance(item, Trace))
 
     def _file(self, file: Path, path: str) -> Iterator[Trace | Problem]:
-        report = FileReport(path=path)
-        self.files.append(report)
+        """All sources within one file: itself, or the members of an archive."""
         source = OpenSource(file, path, self.limits)
-        for item in self._read(file, source, report):
+        try:
+            if file.stat().st_size == 0:
+                yield from self._report(source, [source.skip_file("the file is empty")])
+                return
+            for item in expand(source, lambda whole: sniff(whole, self.formats)[0] is not None):
+                if isinstance(item, Problem):
+                    yield from self._report(source, [item])
+                else:
+                    yield from self._report(item, self._read(item))
+        except InputError as error:
+            yield from self._report(source, [Problem(what=str(error), path=path)])
+        except OSError as error:
+            what = f"cannot be read: {error.strerror or error}"
+            yield from self._report(source, [Problem(what=what, path=path)])
+
+    def _report(
+        self, source: OpenSource, items: Iterable[Trace | Problem]
+    ) -> Iterator[Trace | Problem]:
+        """Pass items on and keep the books of their source."""
+        report = FileReport(path=source.path)
+        self.files.append(report)
+        for item in items:
             if isinstance(item, Problem):
                 report.problems.append(item)
             else:
+                report.format = item.source.format
                 report.traces += 1
                 report.steps += len(item.steps)
             yield item
+        report.format = source.format or report.format
         report.records = source.account.records
         report.skipped = source.account.skipped
         if self.progress is not None:
             self.progress(report)
 
-    def _read(
-        self, file: Path, source: OpenSource, report: FileReport
-    ) -> Iterator[Trace | Problem]:
+    def _read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         try:
-            report.bytes = file.stat().st_size
-            if report.bytes == 0:
-                yield Problem(what="the file is empty", path=source.path, severity="skip")
-                return
             reader, _ = sniff(source, self.formats)
             if reader is None:
                 yield from source.warnings
-                yield Problem(
-                    what="no reader knows this format",
-                    path=source.path,
-                    severity="skip",
-                    do="see `tracekit formats`",
-                )
+                do = "see `tracekit formats`"
+                yield source.skip_file("no reader knows this format", do=do)
                 return
-            report.format = reader.name
+            source.format = reader.name
             yield from read_source(reader, source)
         except InputError as error:
             yield Problem(what=str(error), path=source.path)
-        except OSError as error:
-            yield Problem(what=f"cannot be read: {error.strerror or error}", path=source.path)
 
     def summary(self) -> dict[str, Any]:
         """Totals over all files, ready for JSON."""
@@ -117,6 +127,8 @@ def read_source(reader: Reader, source: OpenSource) -> Iterator[Trace | Problem]
             source.account.take(item, source.path)
             yield item
     yield from source.warnings
+    for fault in source.blob.faults:
+        yield source.problem(None, fault, severity="warning")
     if failure.problem is not None:
         yield failure.problem
     lost = source.account.open()

@@ -15,6 +15,7 @@ import msgspec
 from tracekit.errors import InputError, Problem
 from tracekit.ingest.account import Account, Key
 from tracekit.ingest.decode import decode_json, decode_text
+from tracekit.ingest.salvage import salvage_json
 from tracekit.trace import Raw
 
 HEAD = 64 * 1024
@@ -30,6 +31,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Longest line."""
     depth: int = 200
     """Deepest nesting of a JSON document."""
+    expanded_bytes: int = 16 * 1024**3
+    """Largest compressed file after expansion."""
+    ratio: int = 200
+    """Largest expansion of a compressed file above 64 MiB, as a factor."""
+    members: int = 100_000
+    """Most files in one archive."""
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -64,6 +71,8 @@ class Blob:
         self.file = file
         """The file on disk, None for a member."""
         self._beside = beside
+        self.faults: list[str] = []
+        """Damage met while reading, in sentences; the pipeline passes it on."""
 
     @classmethod
     def on_disk(cls, file: Path) -> Blob:
@@ -94,6 +103,8 @@ class OpenSource:
         """The file as the user named it; what users are shown."""
         self.limits = limits or Limits()
         self.account = Account()
+        self.format: str | None = None
+        """Name of the reader that took it, None before and when none did."""
         self.warnings: list[Problem] = []
         """Doubts raised while the bytes were taken apart; the pipeline passes them on."""
 
@@ -164,16 +175,25 @@ class OpenSource:
     def json(self) -> Any:
         """The whole file as one JSON document, or the `Problem` that says why it is none.
 
-        NaN, Infinity and lone surrogates are accepted.
+        NaN, Infinity and lone surrogates are accepted. Of a document that breaks off, the part
+        before the break is returned, with a warning.
         """
         try:
-            value = decode_json(self.data, self.limits.depth)
+            return decode_json(self.data, self.limits.depth)
         except ValueError as error:
-            return Problem(
-                what=f"not a JSON document: {error}",
+            what = f"not a JSON document: {error}"
+        rescued = salvage_json(self.data, self.limits.depth)
+        if rescued is None:
+            return Problem(what=what, path=self.path, do="repair or remove the file")
+        value, end = rescued
+        self.warnings.append(
+            Problem(
+                what=f"the document breaks off; {end} of its {len(self.data)} bytes were read",
+                severity="warning",
                 path=self.path,
-                do="repair or remove the file",
+                byte=end,
             )
+        )
         return value
 
     def records(
@@ -197,6 +217,10 @@ class OpenSource:
     def skip(self, raw: Raw, what: str) -> Problem:
         """The problem that accounts for a record without a step."""
         return self.problem(raw, what, severity="skip")
+
+    def skip_file(self, what: str, **more: Any) -> Problem:
+        """The problem that says why a whole file holds no trace, which is no fault of it."""
+        return self.problem(None, what, severity="skip", **more)
 
     def problem(self, raw: Raw | None, what: str, **more: Any) -> Problem:
         """A problem at a record of this source, or of the file as a whole."""
