@@ -21,7 +21,13 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "tracekit": "tracekit.ingest.readers.tracekit_jsonl:TracekitJsonl",
         "who-and-when": "tracekit.ingest.readers.who_and_when:WhoAndWhen",
     },
-    "analyzers": {},
+    "analyzers": {
+        "constant": "tracekit.analyzers.baselines:Constant",
+        "first-error": "tracekit.analyzers.first_error:FirstError",
+        "first-speaker": "tracekit.analyzers.baselines:FirstSpeaker",
+        "last-speaker": "tracekit.analyzers.baselines:LastSpeaker",
+        "random": "tracekit.analyzers.baselines:Random",
+    },
     "benchmarks": {},
 }
 """Every plug-in that ships with tracekit, as `module:attribute`."""
