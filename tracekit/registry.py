@@ -26,9 +26,12 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "first-error": "tracekit.analyzers.first_error:FirstError",
         "first-speaker": "tracekit.analyzers.baselines:FirstSpeaker",
         "last-speaker": "tracekit.analyzers.baselines:LastSpeaker",
+        "linear": "tracekit.analyzers.linear:Linear",
         "random": "tracekit.analyzers.baselines:Random",
     },
-    "benchmarks": {},
+    "benchmarks": {
+        "who-and-when": "tracekit.eval.benchmarks.who_and_when:WhoAndWhen",
+    },
 }
 """Every plug-in that ships with tracekit, as `module:attribute`."""
 

@@ -1,0 +1,119 @@
+"""`linear`: a conditional logit over documented features of a step, with its reasons.
+
+Which step broke the run is one choice among the steps of the trace. Each step has a score, linear
+in the features of `signals.features`; a softmax over the steps that can be blamed makes
+probabilities of scores. What a feature adds to a step's score, against the average step of the
+trace, is the evidence: log-odds, quoted with the words that triggered it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+
+from tracekit.analyzers.conditional_logit import softmax
+from tracekit.analyzers.linear_fit import Weights, fit_weights
+from tracekit.analyzers.verdict import settings, verdict
+from tracekit.attribution import Attribution, Evidence, Method
+from tracekit.context import Context
+from tracekit.errors import ContractError
+from tracekit.signals.cues import ERRORS, Span
+from tracekit.signals.features import FEATURES, Feature, matrix
+from tracekit.signals.reading import Reading, read
+from tracekit.trace import Trace
+
+VERSION = "1"
+LONGEST = 160
+"""Characters of a quote."""
+REASONS = 4
+"""Pieces of evidence for one suspect."""
+EXPLAINED = 5
+"""Suspects that get evidence, from the top."""
+
+
+@cache
+def shipped() -> Weights:
+    """The weights that ship with tracekit; models/cards/linear.md says what they were fitted on."""
+    data = files("tracekit.analyzers").joinpath("weights", "linear.json").read_bytes()
+    return msgspec.json.decode(data, type=Weights)
+
+
+class Linear:
+    """The default method: no model server, no training data of the user's, milliseconds a trace."""
+
+    name: ClassVar[str] = "linear"
+    needs: ClassVar[frozenset[str]] = frozenset({"trace"})
+
+    def __init__(self, weights: Weights | None = None) -> None:
+        self._weights = weights
+
+    @property
+    def weights(self) -> Weights:
+        """The fitted weights; the shipped ones are read on first use."""
+        found = self._weights or shipped()
+        if found.features != tuple(feature.name for feature in FEATURES):
+            raise ContractError("linear: the weights were fitted on other features; refit them")
+        return found
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """All steps ranked; steps of people and system prompts have probability 0 and come last."""
+        settings(context, self.name)
+        weights, reading = self.weights, read(trace)
+        parts = weights.contributions(matrix(trace, reading), reading.blamable)
+        chances = np.zeros(len(trace.steps))
+        blamable = reading.blamable
+        chances[blamable] = softmax(parts[blamable].sum(axis=1))
+        top = sorted(range(len(chances)), key=lambda i: (-chances[i], i))[:EXPLAINED]
+        evidence = {i: _reasons(trace, reading, i, parts[i]) for i in top if blamable[i]}
+        method = Method(name=self.name, version=VERSION, model=weights.id)
+        return verdict(trace, method, chances, evidence=evidence)
+
+    def seen(self) -> frozenset[str]:
+        """Fingerprints of the traces the weights were fitted on."""
+        return frozenset(self.weights.traces)
+
+    def fit(self, traces: Iterable[Trace], context: Context) -> Linear:
+        """Refitted on labelled traces, the ridge chosen by cross-validation within them.
+
+        Raises `UsageError` when fewer than ten traces have a labelled step that can be blamed.
+        """
+        return Linear(fit_weights(traces, context.seed))
+
+
+def _reasons(trace: Trace, reading: Reading, step: int, parts: np.ndarray) -> tuple[Evidence, ...]:
+    """What speaks most for a step, strongest first."""
+    strongest = sorted(range(len(parts)), key=lambda k: (-parts[k], k))[:REASONS]
+    return tuple(
+        _evidence(trace, reading, step, FEATURES[k], float(parts[k]))
+        for k in strongest
+        if parts[k] > 0
+    )
+
+
+def _evidence(
+    trace: Trace, reading: Reading, step: int, feature: Feature, weight: float
+) -> Evidence:
+    where, span = _quote(reading, step, feature)
+    content = trace.steps[where].content
+    start, end = span if span else (0, len(content))
+    end = min(end, start + LONGEST)
+    quote = content[start:end]
+    return Evidence(
+        step=where, quote=quote, start=start, end=end, weight=weight, shows=feature.meaning
+    )
+
+
+def _quote(reading: Reading, step: int, feature: Feature) -> tuple[int, Span | None]:
+    """Where the words stand that a feature saw: a step, and the place in it when it has one."""
+    wanted = ERRORS if feature.cue == "error" else (feature.cue,)
+    where = step + feature.ahead
+    if where < reading.n:
+        for cue in wanted:
+            if cue in reading.spans[where]:
+                return where, reading.spans[where][cue]
+    return step, None
