@@ -1,0 +1,119 @@
+"""The JSON documents of a file: one, one a line, or several that simply follow one another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from tracekit.errors import Problem
+from tracekit.ingest.decode import decode_json
+from tracekit.ingest.salvage import salvage_json
+from tracekit.ingest.sources import OpenSource
+
+
+class Document(msgspec.Struct, frozen=True):
+    """One JSON value of a file."""
+
+    value: Any
+    line: int | None = None
+    """Line it begins in, None for the only document of a file."""
+    data: bytes = b""
+    """Its bytes; empty for the only document of a file."""
+
+    def id(self, source: OpenSource) -> str:
+        """An id for the trace of this document when the log has none."""
+        return source.default_id(self.data, "" if self.line is None else f"-{self.line}")
+
+
+def documents(source: OpenSource) -> Iterator[Document | Problem]:
+    """Every document of a JSON or JSON Lines file, or of pretty-printed ones in a row.
+
+    What is broken gives a problem; a document that breaks off is read as far as it goes. In a
+    file of lines every line counts as a record.
+    """
+    yield from _by_line(source) if is_lines(_beginning(source)) else _whole(source)
+
+
+def _beginning(source: OpenSource) -> bytes:
+    """The head, or more when the first line is longer."""
+    if b"\n" in source.head.lstrip():
+        return source.head
+    with source.blob.open() as stream:
+        return stream.readline(source.limits.line_bytes) + stream.read(4096)
+
+
+def is_lines(head: bytes) -> bool:
+    """Whether a file holds a JSON document a line: its first line is one, and not the last.
+
+    >>> is_lines(b'{"a": 1}\\n{"a": 2}\\n'), is_lines(b'{"a": 1}\\n'), is_lines(b'[\\n{}, {}]')
+    (True, False, False)
+    """
+    first, _, further = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    if first[:1] not in (b"{", b"[") or not further.strip(b" \t\r\n\0"):
+        return False
+    try:
+        decode_json(first)
+    except ValueError:
+        return False
+    return True
+
+
+def _by_line(source: OpenSource) -> Iterator[Document | Problem]:
+    for line in source.lines():
+        try:
+            value = decode_json(line.data, source.limits.depth)
+        except ValueError as error:
+            rescued = salvage_json(line.data, source.limits.depth)
+            if rescued is None:
+                what = f"the line is not a JSON document: {error}"
+                yield source.problem(line.raw, what, do="repair the line")
+                continue
+            value = rescued[0]
+            what = "the line breaks off and was read up to there"
+            yield source.problem(line.raw, what, severity="warning")
+        source.account.settle(line.number)
+        yield Document(value, line.number, line.data)
+
+
+def _whole(source: OpenSource) -> Iterator[Document | Problem]:
+    """One document, or several in a row; the last one may break off."""
+    try:
+        yield Document(decode_json(source.data, source.limits.depth))
+        return
+    except ValueError:
+        text = source.text()
+    end = line = 0
+    for value, start, end in _in_a_row(text):
+        line = text.count("\n", 0, start) + 1
+        yield Document(value, line, text[start:end].encode("utf-8", "replace"))
+    if not line:
+        value = source.json()
+        yield value if isinstance(value, Problem) else Document(value)
+        return
+    tail = text[end:].strip().encode("utf-8", "replace")
+    if not tail:
+        return
+    line = text.count("\n", 0, len(text) - len(text[end:].lstrip())) + 1
+    rescued = salvage_json(tail, source.limits.depth)
+    what = "the last document breaks off" if rescued else "what follows is not a JSON document"
+    yield Problem(what=what, severity="warning" if rescued else "error", path=source.path, byte=end)
+    if rescued:
+        yield Document(rescued[0], line, tail)
+
+
+def _in_a_row(text: str) -> Iterator[tuple[Any, int, int]]:
+    """Documents that follow one another with their first and last characters, while they decode."""
+    decoder = json.JSONDecoder(parse_constant=lambda _: None, strict=False)
+    end = 0
+    while True:
+        start = end + len(text[end : end + 4096]) - len(text[end : end + 4096].lstrip())
+        if text[start : start + 1] not in ("{", "["):
+            return
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            return
+        yield value, start, end
