@@ -1,9 +1,17 @@
-"""Shared fixtures: where the real logs are, and how tests that need them are left out."""
+"""Shared fixtures, and the rule that no test is left out unnoticed.
 
+Tests marked `data` need the real logs under $TRACEKIT_DATA. A test that skips for a reason which
+is not on the list in skips.txt fails.
+"""
+
+import fnmatch
 import os
 from pathlib import Path
 
 import pytest
+
+NO_DATA = "TRACEKIT_DATA is not set"
+SKIPS = Path(__file__).with_name("skips.txt")
 
 
 @pytest.fixture(scope="session")
@@ -11,5 +19,52 @@ def data() -> Path:
     """The folder $TRACEKIT_DATA with samples/, labeled/ and corpora/; skips without it."""
     folder = os.environ.get("TRACEKIT_DATA")
     if not folder:
-        pytest.skip("TRACEKIT_DATA is not set")
+        pytest.skip(NO_DATA)
     return Path(folder)
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out the tests marked `data`, with one reason, where there is no data."""
+    if not os.environ.get("TRACEKIT_DATA"):
+        for item in items:
+            if item.get_closest_marker("data"):
+                item.add_marker(pytest.mark.skip(reason=NO_DATA), append=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Turn a skip that nobody allowed into a failure; works in xdist's workers as well."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        refuse_skip(report, bool(item.get_closest_marker("data")))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    """The same for modules that skip as a whole."""
+    report = yield
+    if report.skipped:
+        refuse_skip(report, needs_data=False)
+    return report
+
+
+def refuse_skip(report, needs_data):
+    """Make the skipped report a failed one unless skips.txt allows it."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if not may_skip(report.nodeid, reason, needs_data):
+        report.outcome = "failed"
+        report.longrepr = f"skipped ({reason}), which tests/skips.txt does not allow"
+
+
+def may_skip(test, reason, needs_data=False, allowed=SKIPS):
+    """Whether a test may skip for a reason."""
+    if needs_data and os.environ.get("TRACEKIT_DATA"):
+        return False
+    for line in allowed.read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            pattern, start, why = (part.strip() for part in line.split("|"))
+            if why and fnmatch.fnmatchcase(test, pattern) and reason.startswith(start):
+                return True
+    return False

@@ -1,0 +1,71 @@
+# A newcomer needs two of these: `make demo`, then `make test`.
+# PYTHON picks the interpreter that .venv is made from; ARGS goes to pytest.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Building with the pinned setuptools, not with whatever is newest on the day.
+INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --editable
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types build docs train-linear lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.core ## set up, attribute the example logs, write a report
+	@$(BIN)/tracekit demo
+
+test: $(VENV)/.dev browser ## every test, in two processes
+	$(BIN)/pytest -n 2 $(ARGS)
+
+lint: $(VENV)/.dev ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+build: $(VENV)/.dev ## sdist and wheel in dist/, checked
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
+	$(BIN)/python .ci/check_dist.py dist
+
+docs: $(VENV)/.dev ## rewrite the generated parts of README.md and docs/
+	$(BIN)/python docs/generate.py
+
+train-linear: $(VENV)/.dev ## refit the weights of the linear method from $TRACEKIT_DATA
+	$(BIN)/python -m tracekit.analyzers.linear_train
+
+lock: ## resolve constraints.txt anew, with today's newest releases
+	PYTHON=$(PYTHON) .ci/lock
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what stands behind them -------------------------------------------------------------
+
+.PHONY: browser
+browser:
+	@command -v chromium > /dev/null && command -v chromedriver > /dev/null \
+		|| .ci/packages chromium chromium-driver
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or newer is needed: make PYTHON=python3.11 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || .ci/packages python3-venv
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt
+	@$(PIP) install --constraint constraints.txt setuptools
+	$(INSTALL) .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(INSTALL) '.[all,dev]'
+	@touch $@
