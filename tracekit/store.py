@@ -60,8 +60,11 @@ def read_traces(path: str | os.PathLike[str]) -> Iterator[Trace]:
 
 
 @contextmanager
-def atomic(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A binary stream that becomes the file only when the body ends well; synced before that."""
+def atomic(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[IO[bytes]]:
+    """A binary stream that becomes the file only when the body ends well; synced before that.
+
+    `sync=False` is for files that a lost machine may take with it.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -70,7 +73,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             with _compressed(plain, target) as stream:
                 yield stream
             plain.flush()
-            os.fsync(plain.fileno())
+            if sync:
+                os.fsync(plain.fileno())
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)  # mkstemp made it private

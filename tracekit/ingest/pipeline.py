@@ -68,7 +68,8 @@ class Ingest:
         """All sources within one file: itself, or the members of an archive."""
         source = OpenSource(file, path, self.limits)
         try:
-            if file.stat().st_size == 0:
+            before = file.stat()
+            if before.st_size == 0:
                 yield from self._report(source, [source.skip_file("the file is empty")])
                 return
             for item in expand(source, lambda whole: sniff(whole, self.formats)[0] is not None):
@@ -76,6 +77,9 @@ class Ingest:
                     yield from self._report(source, [item])
                 else:
                     yield from self._report(item, self._read(item))
+            after = file.stat()
+            if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+                yield from self._report(source, [_grew(path)])
         except InputError as error:
             yield from self._report(source, [Problem(what=str(error), path=path)])
         except OSError as error:
@@ -118,6 +122,11 @@ class Ingest:
     def summary(self) -> dict[str, Any]:
         """Totals over all files, ready for JSON."""
         return summarise(self.files)
+
+
+def _grew(path: str) -> Problem:
+    what = "the file changed while it was read; what was added later is not in the traces"
+    return Problem(what=what, path=path, severity="warning", do="read it again when it is complete")
 
 
 def read_source(reader: Reader, source: OpenSource) -> Iterator[Trace | Problem]:
