@@ -8,7 +8,6 @@ that methods always share one denominator.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -17,8 +16,11 @@ from tracekit.names import folded, same
 from tracekit.trace import Definition, Label, Trace
 
 
-class Scores(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How right one verdict is: 0 or 1 (ranks: 0 to 1), or an expected value in between."""
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """How right one verdict is: 0 or 1 (`mrr`: 0 to 1), or an expected value in between.
+
+    `None` stands where the scorer, the method or the label has no such value.
+    """
 
     step: float = 0.0
     """The first suspect's step is the label's step."""
@@ -26,20 +28,24 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first suspect's agent is the label's agent, by `tracekit.names.same`."""
     joint: float = 0.0
     """Both."""
-    near: float = 0.0
+    near: float | None = None
     """The first suspect's step is at most 1 away."""
-    top3: float = 0.0
+    top3: float | None = None
     """The label's step is among the first 3 distinct steps suspected."""
-    top5: float = 0.0
-    mrr: float = 0.0
+    top5: float | None = None
+    """The same among the first 5."""
+    mrr: float | None = None
     """1 / rank of the label's step among the distinct steps suspected, 0 when it is not there."""
     in_set: float | None = None
     """The label's step is in the suspect set; None = the method states none."""
-    set_size: int | None = None
-    """Steps in the suspect set."""
+    set_size: float | None = None
+    """Distinct steps in the suspect set."""
     log_loss: float | None = None
-    """Minus the natural logarithm of the probability given to the label's step; nats. None = the
-    label has no step."""
+    """Minus the natural logarithm of the probability given to the label's step, in nats."""
+
+
+WRONG = Scores(near=0.0, top3=0.0, top5=0.0, mrr=0.0)
+"""What a case without an answer is worth."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,7 +66,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent: str | None = None
     """The answer; None = there is none."""
     step: int | None = None
-    scores: Scores = Scores()
+    scores: Scores = WRONG
     abstained: str | None = None
     """Why the method gave no answer; None = it gave one, or failed."""
     failed: str | None = None
@@ -82,6 +88,8 @@ def score(attribution: Attribution, label: Label, steps: int) -> Scores:
     >>> right.step, right.agent, right.near, right.top3, right.mrr, round(right.log_loss, 3)
     (0.0, 0.0, 0.0, 1.0, 0.5, 1.386)
     """
+    if attribution.abstained is not None:
+        attribution = msgspec.structs.replace(attribution, suspects=(), suspect_set=None)
     top, ranked = attribution.top, ranking(attribution)
     inside = attribution.suspect_set
     agent = top is not None and label.agent is not None and _same(top.agent, label.agent)
@@ -96,7 +104,7 @@ def score(attribution: Attribution, label: Label, steps: int) -> Scores:
         top5=float(rank <= 5),
         mrr=1 / rank,
         in_set=None if inside is None else float(label.step in inside.steps),
-        set_size=None if inside is None else len(set(inside.steps)),
+        set_size=None if inside is None else float(len(set(inside.steps))),
         log_loss=log_loss(attribution, label, steps),
     )
 
@@ -143,7 +151,7 @@ def chance(trace: Trace, label: Label) -> Scores:
     """
     count = len(trace.steps)
     if count == 0:
-        return Scores()
+        return WRONG
     here = [step.index for step in trace.steps if step.index == label.step]
     blamed = [
         s.index for s in trace.steps if label.agent is not None and _same(s.agent, label.agent)
@@ -160,14 +168,6 @@ def chance(trace: Trace, label: Label) -> Scores:
         mrr=found * math.fsum(1 / rank for rank in range(1, count + 1)) / count,
         log_loss=math.log(count) if found else None,
     )
-
-
-def values(cases: Sequence[Case], metric: str) -> Iterator[float]:
-    """One metric over cases, in order; cases without a value are left out."""
-    for case in cases:
-        value = getattr(case.scores, metric)
-        if value is not None:
-            yield float(value)
 
 
 def _same(first: str, second: str) -> bool:

@@ -18,3 +18,153 @@ name or a `Benchmark`, `methods` are names or `Analyzer`s, `data` a path, `setti
 `EvalConfig` as keywords (`folds=5`). `progress(done, total, what)` is called on the way. Raises
 `UsageError`, `UnknownName`, `InputError`. `board.problems` are files that could not be read.
 """
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tracekit import registry
+from tracekit.context import Context
+from tracekit.errors import UsageError
+from tracekit.eval.board import METRICS, Leaderboard, pairs, rows
+from tracekit.eval.config import EvalConfig
+from tracekit.eval.crossfit import EXPECTED, Asked, Entry, Fit, run
+from tracekit.eval.dataset import Dataset, read
+from tracekit.folds import fingerprint, grouped_folds
+from tracekit.metrics import Case
+from tracekit.protocols import Analyzer, Benchmark, Fitted
+
+REFERENCES = ("constant", "first-speaker", "last-speaker")
+"""Methods that stand in every table besides `uniform`, the expectation of a blind guess."""
+
+Progress = Callable[[int, int, str], None]
+
+
+def evaluate(
+    benchmark: str | Benchmark,
+    methods: Sequence[str | Analyzer],
+    data: str | os.PathLike[str],
+    config: EvalConfig | None = None,
+    *,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Leaderboard:
+    """Score methods on a labelled benchmark, with constants and chance beside them.
+
+    Methods that are fitted are fitted anew without the fold they are scored on, unless
+    `refit=False`; folds keep runs of one question, and copies of one run, together. The correct
+    answer and the labels are hidden from every method. A method that breaks on a trace has that
+    case counted as wrong. Raises `UsageError` for settings that cannot be met, or shipped weights
+    on traces they have seen; `UnknownName`; `InputError` when `data` holds no labelled run.
+    """
+    config = _configured(config, settings)
+    bench: Benchmark = (
+        registry.get("benchmarks", benchmark) if isinstance(benchmark, str) else benchmark
+    )
+    chosen = _chosen(methods)
+    dataset = read(bench, Path(data), with_answer=config.with_answer)
+    entries = [_entry(analyzer, dataset, config) for analyzer in chosen]
+    entries.append(Entry(name=EXPECTED, analyzer=None, fit="exact"))
+    cases = _cases(entries, dataset, bench, config, progress)
+    return Leaderboard(
+        benchmark=bench.name,
+        definition=bench.definition,
+        base=bench.base,
+        scorer=config.scorer,
+        lenient=config.scorer == "official",
+        with_answer=config.with_answer,
+        refit=config.refit,
+        folds=config.folds,
+        seeds=config.seeds,
+        n=len(dataset.items),
+        groups=len({item.group for item in dataset.items}),
+        unlabelled=dataset.unlabelled,
+        subsets={s: sum(item.subset == s for item in dataset.items) for s in dataset.subsets},
+        rows=tuple(
+            rows(entries, cases, dataset.subsets, METRICS[config.scorer], config.with_answer)
+        ),
+        pairs=tuple(pairs(entries, cases, dataset.subsets)),
+        problems=dataset.problems,
+        cases=tuple(cases),
+    )
+
+
+def _configured(config: EvalConfig | None, settings: dict[str, Any]) -> EvalConfig:
+    unknown = sorted(set(settings) - set(EvalConfig.__struct_fields__))
+    if unknown:
+        known = ", ".join(EvalConfig.__struct_fields__)
+        raise UsageError(f"evaluate has no setting {unknown[0]!r}; its settings: {known}")
+    return msgspec.structs.replace(config or EvalConfig(), **settings)
+
+
+def _chosen(methods: Sequence[str | Analyzer]) -> list[Analyzer]:
+    """The methods named, then the references that were not; raises `UsageError` for a repeat."""
+    named = [registry.get("analyzers", m) if isinstance(m, str) else m for m in methods]
+    names = [analyzer.name for analyzer in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"method {name!r} is named twice")
+        if name == EXPECTED:
+            raise UsageError(f"{EXPECTED!r} is the table's own row; give the method another name")
+    return named + [registry.get("analyzers", name) for name in REFERENCES if name not in names]
+
+
+def _entry(analyzer: Analyzer, dataset: Dataset, config: EvalConfig) -> Entry:
+    constant = analyzer.name in REFERENCES
+    fit: Fit = "none"
+    if isinstance(analyzer, Fitted):
+        fit = "refitted" if config.refit or constant else _shipped(analyzer, dataset, config)
+    return Entry(name=analyzer.name, analyzer=analyzer, fit=fit, within_subset=constant)
+
+
+def _shipped(analyzer: Analyzer, dataset: Dataset, config: EvalConfig) -> Fit:
+    assert isinstance(analyzer, Fitted)
+    seen = analyzer.seen()
+    known = sum(fingerprint(item.trace) in seen for item in dataset.items)
+    if known and not config.allow_seen:
+        raise UsageError(
+            f"{analyzer.name}: its weights were fitted on {known} of the {len(dataset.items)} runs"
+            " to be scored; refit it (--refit), or allow it (--allow-seen) and have the row marked"
+        )
+    return "seen" if known else "shipped"
+
+
+def _cases(
+    entries: Sequence[Entry],
+    dataset: Dataset,
+    bench: Benchmark,
+    config: EvalConfig,
+    progress: Progress | None,
+) -> list[Case]:
+    found: list[Case] = []
+    total, done = len(entries) * len(config.seeds), 0
+    for seed in config.seeds:
+        asked = Asked(
+            items=dataset.items,
+            folds=_folds(dataset, config.folds, seed),
+            context=Context(seed=seed, with_answer=config.with_answer),
+            official=bench if config.scorer == "official" else None,
+        )
+        for entry in entries:
+            found += run(entry, asked)
+            done += 1
+            if progress is not None:
+                progress(done, total, f"{entry.name}, seed {seed}")
+    return found
+
+
+def _folds(dataset: Dataset, k: int, seed: int) -> Any:
+    group = {id(item.trace): item.group for item in dataset.items}
+    folds = grouped_folds([i.trace for i in dataset.items], lambda t: group[id(t)], k, seed)
+    filled = len(set(folds.tolist()))
+    if filled < k:
+        raise UsageError(
+            f"--folds {k}: the runs fall into {filled} groups that must stay together;"
+            f" use at most {filled} folds"
+        )
+    return folds

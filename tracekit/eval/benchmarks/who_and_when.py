@@ -60,7 +60,7 @@ class WhoAndWhen:
     def official(self, trace: Trace, attribution: Attribution) -> tuple[bool, bool]:
         """(agent right, step right) by the released scorer, which is lenient: see `released`."""
         label, top = gold(trace, self.definition), attribution.top
-        if label is None or top is None:
+        if label is None or top is None or attribution.abstained is not None:
             return False, False
         return released(f"Agent Name: {top.agent}\nStep Number: {top.step}\n", label)
 

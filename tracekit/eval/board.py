@@ -1,0 +1,213 @@
+"""From cases to the figures of a table: rows with intervals and paired comparisons. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from tracekit.errors import Problem
+from tracekit.eval.config import Scorer
+from tracekit.eval.crossfit import EXPECTED, Entry, Fit
+from tracekit.metrics import Case
+from tracekit.stats import bootstrap, mcnemar, wilson
+from tracekit.trace import Definition
+
+SCHEMA = "tracekit/leaderboard/1"
+"""Name and version of the JSON document."""
+
+METRICS: dict[Scorer, tuple[str, ...]] = {
+    "strict": ("step", "agent", "joint", "near", "top3", "top5", "mrr", "in_set", "set_size", "log_loss"),
+    "official": ("step", "agent", "joint"),
+}  # fmt: skip
+"""What each scorer gives, in the order of the table (`tracekit.metrics.Scores`)."""
+
+MEANS = frozenset({"mrr", "set_size", "log_loss"})
+"""Metrics that are not shares of cases: their interval is the bootstrap's."""
+
+POOLED = "all"
+"""Name of the rows over the whole benchmark."""
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of one method."""
+
+    value: float
+    """Share of cases, 0 to 1, or a mean in the units of the metric; a mean over seeds."""
+    low: float
+    """95 % interval: Wilson's for shares, the bootstrap over groups for means."""
+    high: float
+    group_low: float
+    """95 % interval of the bootstrap over groups: cases of one question are not independent."""
+    group_high: float
+    least: float
+    """Lowest value of any one seed; equal to `value` for one seed."""
+    most: float
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One method on one part of the benchmark."""
+
+    method: str
+    subset: str
+    """Name of the part, `all` for the whole benchmark."""
+    fit: Fit
+    """Where the weights come from (`tracekit.eval.crossfit.Entry`)."""
+    with_answer: bool
+    """Whether the method was shown the correct answer of the task."""
+    n: int
+    """Cases: every labelled trace that was read, whatever became of the verdict."""
+    cells: dict[str, Cell]
+    """Figures by metric; one that the method does not state is not there."""
+    abstained: float
+    """Cases without an answer, counted as wrong; a mean over seeds."""
+    failed: float
+    """Cases on which the method broke, counted as wrong; a mean over seeds."""
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two methods on the same cases under the first seed (McNemar)."""
+
+    subset: str
+    metric: str
+    first: str
+    second: str
+    only_first: int
+    """Cases that only the first method has right."""
+    only_second: int
+    exact: float
+    """Two-sided exact p."""
+    mid_p: float
+    """Two-sided mid-p, the one the tables print. Not corrected for the number of pairs."""
+
+
+class Leaderboard(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
+    """The result of an evaluation. Holds no clock: the same input gives the same bytes."""
+
+    benchmark: str
+    definition: Definition
+    """What the labels mean."""
+    base: int
+    """What the source counts its first step as; verdicts and labels count from 0 here."""
+    scorer: Scorer
+    lenient: bool
+    """True when the scorer is the benchmark's own."""
+    with_answer: bool
+    refit: bool
+    folds: int
+    seeds: tuple[int, ...]
+    n: int
+    """Labelled traces."""
+    groups: int
+    """Distinct questions among them."""
+    unlabelled: int
+    """Traces read that carry no label of the definition; they are not scored."""
+    subsets: dict[str, int]
+    """Labelled traces by part of the benchmark."""
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+    problems: tuple[Problem, ...] = ()
+    """What of the data could not be read."""
+    cases: tuple[Case, ...] = ()
+    """Every verdict with its scores; a document of its own on disk."""
+
+
+def rows(
+    entries: Sequence[Entry],
+    cases: Sequence[Case],
+    subsets: Sequence[str],
+    metrics: Iterable[str],
+    with_answer: bool,
+) -> Iterable[Row]:
+    """Rows by part, the whole benchmark last, methods in the order of the entries."""
+    metrics = list(metrics)
+    for subset in parts(subsets):
+        for entry in entries:
+            own = [c for c in cases if c.method == entry.name and subset in (c.subset, POOLED)]
+            seeds = len({case.seed for case in own})
+            found = {metric: cell(own, metric) for metric in metrics}
+            yield Row(
+                method=entry.name,
+                subset=subset,
+                fit=entry.fit,
+                with_answer=with_answer,
+                n=len({case.trace_id for case in own}),
+                cells={metric: value for metric, value in found.items() if value is not None},
+                abstained=round(sum(case.abstained is not None for case in own) / seeds, 6),
+                failed=round(sum(case.failed is not None for case in own) / seeds, 6),
+            )
+
+
+def parts(subsets: Sequence[str]) -> list[str]:
+    """The parts that get rows of their own: all subsets when there are several, and the whole."""
+    return [*(subsets if len(subsets) > 1 else ()), POOLED]
+
+
+def cell(cases: Sequence[Case], metric: str) -> Cell | None:
+    """One metric over cases of one method; None when no case has it.
+
+    A case that lacks a metric that others have is left out: suspect sets and log loss only.
+    """
+    by_trace: dict[str, list[float]] = defaultdict(list)
+    by_seed: dict[int, list[float]] = defaultdict(list)
+    groups: dict[str, str] = {}
+    for case in cases:
+        value = getattr(case.scores, metric)
+        if value is not None:
+            by_trace[case.trace_id].append(value)
+            by_seed[case.seed].append(value)
+            groups[case.trace_id] = case.group
+    if not by_trace:
+        return None
+    means = [sum(values) / len(values) for values in by_trace.values()]
+    drawn = bootstrap(means, list(groups.values()))
+    shown = drawn if metric in MEANS else wilson(sum(means), len(means))
+    per_seed = [sum(values) / len(values) for values in by_seed.values()]
+    return Cell(
+        value=round(shown.value, 6),
+        low=round(shown.low, 6),
+        high=round(shown.high, 6),
+        group_low=round(drawn.low, 6),
+        group_high=round(drawn.high, 6),
+        least=round(min(per_seed), 6),
+        most=round(max(per_seed), 6),
+    )
+
+
+def pairs(
+    entries: Sequence[Entry],
+    cases: Sequence[Case],
+    subsets: Sequence[str],
+    metrics: Sequence[str] = ("step", "agent"),
+) -> Iterable[Pair]:
+    """The first method against every other one, on each part; expectations cannot be paired."""
+    if not cases:
+        return
+    right: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    subset_of = {case.trace_id: case.subset for case in cases}
+    for case in cases:
+        if case.seed == cases[0].seed:
+            for metric in metrics:
+                right[case.method, metric][case.trace_id] = getattr(case.scores, metric)
+    names = [entry.name for entry in entries if entry.name != EXPECTED]
+    for subset in parts(subsets):
+        inside = [trace for trace, part in subset_of.items() if subset in (part, POOLED)]
+        for metric in metrics:
+            first = right[names[0], metric]
+            for name in names[1:]:
+                second = right[name, metric]
+                test = mcnemar(
+                    sum(first[trace] > second[trace] for trace in inside),
+                    sum(first[trace] < second[trace] for trace in inside),
+                )
+                yield Pair(
+                    subset=subset,
+                    metric=metric,
+                    first=names[0],
+                    second=name,
+                    only_first=test.only_first,
+                    only_second=test.only_second,
+                    exact=round(test.exact, 6),
+                    mid_p=round(test.mid_p, 6),
+                )

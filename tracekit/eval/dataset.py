@@ -1,0 +1,78 @@
+"""A benchmark's traces as cases: what methods may see, what they may learn from, what is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from tracekit.errors import InputError, Problem
+from tracekit.metrics import gold
+from tracekit.protocols import Benchmark
+from tracekit.trace import Definition, Label, Trace
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One labelled run."""
+
+    trace: Trace
+    """What a method is shown: no labels, no leftovers of the source, and no answer unless asked."""
+    labelled: Trace
+    """The same with its labels of the benchmark's definition: what methods are fitted on."""
+    label: Label
+    subset: str
+    group: str
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """The labelled runs of a benchmark, and what could not be used."""
+
+    items: tuple[Item, ...]
+    unlabelled: int
+    """Traces without a label of the benchmark's definition."""
+    problems: tuple[Problem, ...]
+    """Files that could not be read in full; records skipped on purpose are left out."""
+
+    @property
+    def subsets(self) -> list[str]:
+        """Names of the parts, sorted; empty when the benchmark has none."""
+        return sorted({item.subset for item in self.items if item.subset})
+
+
+def read(benchmark: Benchmark, path: Path, *, with_answer: bool = False) -> Dataset:
+    """The benchmark under `path`; raises `InputError` when no labelled run is there."""
+    items: list[Item] = []
+    problems: list[Problem] = []
+    unlabelled = 0
+    for found in benchmark.load(path):
+        if isinstance(found, Problem):
+            if found.severity != "skip":
+                problems.append(found)
+            continue
+        label = gold(found, benchmark.definition)
+        if label is None:
+            unlabelled += 1
+            continue
+        shown = blind(found, benchmark.definition, with_answer)
+        items.append(
+            Item(
+                trace=msgspec.structs.replace(shown, labels=()),
+                labelled=shown,
+                label=label,
+                subset=benchmark.subset(found),
+                group=benchmark.group(found),
+            )
+        )
+    if not items:
+        raise InputError(f"{path}: no run with a {benchmark.definition} label; see docs/data.md")
+    return Dataset(tuple(items), unlabelled, tuple(problems))
+
+
+def blind(trace: Trace, definition: Definition, with_answer: bool) -> Trace:
+    """The trace without what must not be learned from: foreign labels, leftovers, the answer.
+
+    `extra` of the trace goes because sources keep remarks on the error there.
+    """
+    labels = tuple(label for label in trace.labels if label.definition == definition)
+    task = trace.task if with_answer else msgspec.structs.replace(trace.task, expected=None)
+    return msgspec.structs.replace(trace, labels=labels, task=task, extra={})
