@@ -55,7 +55,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trace_id: str
     subset: str = ""
     group: str = ""
-    """Cases of one group are not independent (same question)."""
+    """Hash of the question: cases of one group are not independent."""
     seed: int = 0
     fold: int | None = None
     """Fold that was left out when the method was fitted; None = it was not fitted here."""

@@ -147,7 +147,7 @@ def parts(subsets: Sequence[str]) -> list[str]:
 def cell(cases: Sequence[Case], metric: str) -> Cell | None:
     """One metric over cases of one method; None when no case has it.
 
-    A case that lacks a metric that others have is left out: suspect sets and log loss only.
+    A case without the metric is left out, which happens to suspect sets and log loss alone.
     """
     by_trace: dict[str, list[float]] = defaultdict(list)
     by_seed: dict[int, list[float]] = defaultdict(list)

@@ -6,6 +6,7 @@ becomes a failed case; wrong options and missing backends pass through.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -156,7 +157,7 @@ def _case(
         method=entry.name,
         trace_id=item.trace.id,
         subset=item.subset,
-        group=item.group,
+        group=hashlib.sha256(item.group.encode("utf-8", "replace")).hexdigest()[:12],
         seed=asked.context.seed,
         fold=fold,
         steps=len(item.trace.steps),
