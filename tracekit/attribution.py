@@ -18,7 +18,9 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     quote: str = ""
     """The words themselves, cut to a readable length; `content[start:end]` of the step."""
     start: int = 0
+    """First character of the quote in the content of the step."""
     end: int = 0
+    """The character after the quote."""
     weight: float = 0.0
     """How much it moved the score of the suspect; positive = towards blame. Units of the method
     (log-odds for `linear`)."""
@@ -39,6 +41,7 @@ class Suspect(msgspec.Struct, frozen=True, omit_defaults=True):
     modes: tuple[str, ...] = ()
     """Likely failure modes (MAST codes), most likely first."""
     evidence: tuple[Evidence, ...] = ()
+    """The words that moved the verdict, strongest first."""
 
 
 class SuspectSet(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,11 +57,15 @@ class Method(msgspec.Struct, frozen=True, omit_defaults=True):
     """What made the verdict, well enough to make it again."""
 
     name: str
+    """Name of the analyzer, as in `tracekit methods`."""
     version: str = ""
+    """Version of the method; it changes whenever its verdicts may."""
     model: str | None = None
     """Name or hash of the weights; None for methods without."""
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Options that the verdict was made with, by name."""
     seed: int | None = None
+    """Seed of its random choices; None = it makes none."""
 
 
 class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,6 +76,7 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
     calls: int = 0
     """Calls of a model server or of a system that was replayed."""
     tokens: int = 0
+    """Tokens of those calls, both ways."""
     money: float = 0.0
     """US dollars."""
 
@@ -81,7 +89,9 @@ class Attribution(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="sc
     """
 
     trace_id: str
+    """`id` of the trace."""
     method: Method
+    """What made the verdict."""
     suspects: tuple[Suspect, ...] = ()
     """Ranked, most suspect first."""
     agents: dict[str, float] = msgspec.field(default_factory=dict)
@@ -93,7 +103,9 @@ class Attribution(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="sc
     conditional: bool = False
     """True when the outcome of the run is unknown and the verdict holds only if it failed."""
     cost: Cost = Cost()
+    """What it cost to make."""
     warnings: tuple[str, ...] = ()
+    """Doubts that the reader of the verdict should know of, in sentences."""
 
     @property
     def top(self) -> Suspect | None:

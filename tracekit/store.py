@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,17 +20,48 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def decode_trace(line: bytes | str) -> Trace:
-    """One trace from one line of JSONL; raises `SchemaError` with what is wrong and where.
+    """One trace from one line of JSONL, of this schema version or an older one.
+
+    A document that names no version is taken for one of today's. Raises `SchemaError` that says what is wrong and where.
 
     >>> decode_trace('{"schema": "tracekit/trace/1", "id": "a", "source": {"format": "x"}}').id
     'a'
+    >>> decode_trace('{"schema": "tracekit/trace/9", "id": "a", "source": {"format": "x"}}')
+    Traceback (most recent call last):
+        ...
+    tracekit.errors.SchemaError: a tracekit/trace/9 document, newer than this tracekit: upgrade it
     """
     try:
         return _DECODER.decode(line)
     except msgspec.ValidationError as error:
-        raise SchemaError(f"not a {SCHEMA} document: {error}") from None
+        return _older(line, error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SchemaError(f"not JSON: {error}") from None
+
+
+OLDER: dict[str, Callable[[bytes | str], Trace]] = {}
+"""How documents of earlier schema versions become today's `Trace`, by their `schema` member."""
+
+
+class _Head(msgspec.Struct):
+    schema: str | None = None
+
+
+def _older(line: bytes | str, error: msgspec.ValidationError) -> Trace:
+    """The trace of an older version; for everything else a `SchemaError`."""
+    try:
+        schema = msgspec.json.decode(line, type=_Head).schema
+    except msgspec.ValidationError:
+        schema = None
+    if schema in OLDER:
+        return OLDER[schema](line)
+    if schema is not None and schema != SCHEMA:
+        family, _, version = schema.rpartition("/")
+        ours, _, today = SCHEMA.rpartition("/")
+        newer = family == ours and version.isdecimal() and int(version) > int(today)
+        say = "newer than this tracekit: upgrade it" if newer else f"not a {SCHEMA} one"
+        raise SchemaError(f"a {schema[:100]} document, {say}") from None
+    raise SchemaError(f"not a {SCHEMA} document: {error}") from None
 
 
 def encode(value: msgspec.Struct) -> bytes:

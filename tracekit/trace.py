@@ -48,7 +48,9 @@ class Time(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """When a step ran. Seconds since 1970-01-01 UTC, None = not logged."""
 
     start: float | None = None
+    """When it began."""
     end: float | None = None
+    """When it ended."""
 
     @property
     def seconds(self) -> float | None:
@@ -60,7 +62,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a step cost. None = not logged, which is not the same as 0."""
 
     input_tokens: int | None = None
+    """Tokens that the model was given."""
     output_tokens: int | None = None
+    """Tokens that the model produced, reasoning included where the log counts it."""
     cost: float | None = None
     """US dollars."""
     model: str | None = None
@@ -101,8 +105,11 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message an agent was given that is not itself a step of the log."""
 
     role: str
+    """Role as logged: `system`, `user`, ..."""
     content: str
+    """Text of the message."""
     name: str | None = None
+    """Name of the author as logged, None when the message has none."""
 
 
 class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -124,7 +131,9 @@ class Agent(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str | None = None
     """What it is there for: `user`, `orchestrator`, `tool`, or the framework's own word."""
     system_prompt: str | None = None
+    """Its instructions; None = not logged."""
     tools: tuple[str, ...] = ()
+    """Names of the tools that it may call; empty when the log does not list them."""
     parent: str | None = None
     """Id of the agent that created or supervises it; None = nobody or not logged."""
 
@@ -137,6 +146,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     agent: str
     """Id of the acting agent; `unknown` when the log does not tell."""
     kind: StepKind = "message"
+    """What sort of thing it did."""
     content: str = ""
     """What was produced, as text. Things that are not text leave a placeholder and a `Media`."""
     inputs: Inputs | None = None
@@ -148,8 +158,11 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     tools: tuple[ToolCall, ...] = ()
     """Calls asked for or answered in this step, in order."""
     media: tuple[Media, ...] = ()
+    """Parts of the content that are not text, by reference."""
     time: Time | None = None
+    """When it ran; None = not logged."""
     usage: Usage | None = None
+    """Tokens and money; None = not logged."""
     raw: tuple[Raw, ...] = ()
     """The records this step was made from, the leading one first."""
     speaker: str | None = None
@@ -167,11 +180,13 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the run ended."""
 
     status: Status = "unknown"
+    """Whether the run did what it was asked to."""
     answer: str | None = None
     """The team's final answer; None = not found."""
     score: float | None = None
     """Score as logged, in the units of the log."""
     reason: str | None = None
+    """Why it counts as a success or a failure; None = not said."""
     by: str | None = None
     """Who says so: a field of the log (`is_correct`), a file, a check function."""
 
@@ -188,12 +203,15 @@ class Label(msgspec.Struct, frozen=True, omit_defaults=True):
     modes: tuple[str, ...] = ()
     """Failure modes, in the vocabulary of the source."""
     reason: str | None = None
+    """Why, in the annotator's words; None = not said."""
     base: int | None = None
     """What the source counts its first step as (0 or 1), None when it points otherwise."""
     annotator: str | None = None
+    """Who labelled it; None = not said."""
     span: str | None = None
     """Span id the source points to, for span formats."""
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Everything else the source says, by its own keys."""
 
 
 class Source(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -215,6 +233,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the team was asked."""
 
     question: str = ""
+    """The task as it was put to the team; empty when the log does not hold it."""
     expected: str | None = None
     """The correct answer, None = not known. No analyzer reads it unless told to."""
     id: str | None = None
@@ -234,12 +253,19 @@ class Trace(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="schema",
     id: str
     """Stable id: the log's own, or a hash of source path and position."""
     source: Source
+    """The file and format it was read from."""
     task: Task = Task()
+    """What the team was asked."""
     agents: tuple[Agent, ...] = ()
+    """The roster: everyone who acts or is addressed, in order of appearance."""
     steps: tuple[Step, ...] = ()
+    """Everything that was done, in the order of the log."""
     outcome: Outcome = Outcome()
+    """How the run ended."""
     labels: tuple[Label, ...] = ()
+    """What people, benchmarks or injectors say went wrong; no analyzer reads them."""
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Everything else the log holds, by its own keys."""
 
     def agent(self, id: str) -> Agent:
         """The agent of that id; raises `KeyError` when the roster has none."""
