@@ -27,13 +27,15 @@ def explain(trace: Trace, attribution: Attribution) -> str:
         return (
             f"No verdict: {one_line(attribution.abstained or 'the method names no suspect', 200)}."
         )
-    given = "If this run failed, " if attribution.conditional else ""
-    who = agent_name(trace, top.agent)
+    who = f"{agent_name(trace, top.agent)} at step {top.step}"
+    given = ""
+    if trace.failed is False:
+        given = "The run succeeded; had it failed: "
+    elif attribution.conditional:
+        given = "If this run failed: "
     rival = _rival(trace, attribution)
-    return (
-        f"{given}{who} at step {top.step} most likely broke the run"
-        f" ({percent(top.probability)}){_because(top)}{rival}."
-    )
+    sure = percent(top.probability)
+    return f"{given}{who} most likely broke the run ({sure}){_because(top)}{rival}."
 
 
 def percent(probability: float) -> str:

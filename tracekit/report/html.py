@@ -1,14 +1,56 @@
-"""The HTML report: one file, no network, nothing in a trace is executed."""
+"""The HTML report: one file, no network, nothing in a trace is executed.
+
+Three walls keep hostile text inert: `visible` marks what cannot be seen, the template escapes, and
+the data of the steps lies in blocks of escaped JSON that the script puts on the page as text
+nodes only. The page's Content-Security-Policy allows its own script and style by their hashes,
+forbids every request, and lets Chromium refuse any assignment to `innerHTML` and its like.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import msgspec
+from markupsafe import Markup
 
 from tracekit.attribution import Attribution
+from tracekit.report.explain import percent
+from tracekit.report.view import RunView, Shown, State, run_view
+from tracekit.report.visible import one_line
+from tracekit.store import atomic
 from tracekit.trace import Trace
 
 Pair = tuple[Trace, Attribution]
+
+STYLES = ("theme.css", "page.css", "run.css", "print.css")
+SCRIPTS = ("dom.js", "timeline.js", "steps.js", "run.js", "overview.js", "app.js")
+EARLY = "early.js"
+"""Runs before the page is painted."""
+
+STATES: dict[State, str] = {
+    "explained": "Failure explained",
+    "conditional": "If it failed",
+    "none": "No verdict",
+    "success": "Succeeded",
+    "asked": "Succeeded, still attributed",
+}
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """The counts in the report's header."""
+
+    runs: int
+    states: dict[State, int]
+    elsewhere: dict[str, int]
+    """Runs that are counted and not shown, by outcome status."""
 
 
 def render(
@@ -16,15 +58,35 @@ def render(
     *,
     title: str = "Failure attribution",
     counted: Mapping[str, int] | None = None,
+    top: int = 5,
     text_limit: int = 8_000,
 ) -> str:
     """The report as one HTML document; the same bytes for the same input.
 
     `counted` adds runs that are not among `pairs`, by outcome status: successful runs that were
-    only counted, for instance `{"success": 12}`. Texts longer than `text_limit` characters keep
-    their head, their tail and the quoted evidence.
+    only counted, for instance `{"success": 12}`. `top` suspects are shown with their evidence.
+    Texts longer than `text_limit` characters keep their head, their tail and the quotes.
     """
-    raise NotImplementedError
+    shown = Shown(text=text_limit, top=top)
+    runs = [run_view(number, *pair, shown) for number, pair in enumerate(pairs, 1)]
+    style = "\n".join(map(_static, STYLES))
+    script = "(() => {\n" + "\n".join(map(_static, SCRIPTS)) + "\n})();"
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=one_line(title, 200),
+            totals=totals(runs, counted or {}),
+            runs=runs,
+            methods=sorted({run.method for run in runs}),
+            states=STATES,
+            policy=_policy([_static(EARLY), script], [style]),
+            style=Markup(style),  # noqa: S704 (our own files)
+            early=Markup(_static(EARLY)),  # noqa: S704
+            script=Markup(script),  # noqa: S704
+            version=_version(),
+        )
+    )
 
 
 def write_html(
@@ -33,7 +95,86 @@ def write_html(
     *,
     title: str = "Failure attribution",
     counted: Mapping[str, int] | None = None,
+    top: int = 5,
     text_limit: int = 8_000,
 ) -> None:
     """Write `render`'s document, whole or not at all."""
-    raise NotImplementedError
+    document = render(pairs, title=title, counted=counted, top=top, text_limit=text_limit)
+    with atomic(path) as stream:
+        stream.write(document.encode())
+
+
+def totals(runs: Sequence[RunView], counted: Mapping[str, int]) -> Totals:
+    """Counts over the runs shown and those that were only counted.
+
+    >>> totals([], {"success": 3}).runs
+    3
+    """
+    states = Counter(run.state for run in runs)
+    elsewhere = {status: count for status, count in counted.items() if count}
+    return Totals(
+        runs=len(runs) + sum(elsewhere.values()),
+        states={state: states[state] for state in STATES if states[state]},
+        elsewhere=elsewhere,
+    )
+
+
+def data_block(run: RunView) -> str:
+    """The part of a run that the script draws, as JSON that cannot end or open an element.
+
+    `<`, `>`, `&` and the line ends that old scripts tripped over are written as escapes.
+    """
+    drawn = {"number": run.number, "agents": run.agents, "steps": run.steps}
+    text = msgspec.json.encode(drawn).decode()
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
+    """The Content-Security-Policy that admits exactly these elements."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src " + " ".join(map(_hash, scripts)),
+            "style-src " + " ".join(map(_hash, styles)),
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@cache
+def _static(name: str) -> str:
+    return files("tracekit.report").joinpath("static", name).read_text("utf-8").strip()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tracekit.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters: dict[str, Any] = {
+        "percent": percent,
+        "data_block": lambda run: Markup(data_block(run)),  # noqa: S704 (escaped there)
+    }
+    environment.filters.update(filters)
+    return environment
+
+
+def _version() -> str:
+    from tracekit import __version__  # the root imports everything; nothing here may need it early
+
+    return __version__

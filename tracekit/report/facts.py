@@ -1,0 +1,94 @@
+"""Facts about runs and steps in words, shared by terminal and HTML; every word is `visible`."""
+
+from __future__ import annotations
+
+from tracekit.attribution import Attribution, Method
+from tracekit.report.visible import one_line, visible
+from tracekit.trace import Label, Raw, Step, Trace
+
+NAME = 80
+"""Longest name shown, in characters."""
+
+
+def method_name(method: Method) -> str:
+    """A method in words: name, version, model.
+
+    >>> method_name(Method("linear", "1", model="abc"))
+    'linear 1, model abc'
+    """
+    name = " ".join(part for part in (method.name, method.version) if part)
+    return one_line(f"{name}, model {method.model}" if method.model else name, 160)
+
+
+def pointer(trace: Trace, raw: Raw) -> str:
+    """Where a raw record lies: `path:line` when it has a line, else `path#record`.
+
+    >>> from tracekit.trace import Source
+    >>> pointer(Trace(id="t", source=Source("demo", "a.json")), Raw(record="/history/3"))
+    'a.json#/history/3'
+    """
+    path = raw.path or trace.source.path
+    line = raw.line if raw.line is not None else raw.record
+    return visible(f"{path}:{line}" if isinstance(line, int) else f"{path}#{line}")
+
+
+def run_facts(trace: Trace, verdict: Attribution) -> list[tuple[str, str]]:
+    """What is known beyond outcome and answer, by name: score, reason, suspect set, labels."""
+    outcome = trace.outcome
+    facts: list[tuple[str, str]] = []
+    if outcome.score is not None:
+        facts.append(("Score", f"{outcome.score:g}"))
+    if outcome.reason:
+        facts.append(("Reason given", one_line(outcome.reason, 400)))
+    if outcome.by:
+        facts.append(("Outcome by", one_line(outcome.by, NAME)))
+    if verdict.suspect_set is not None:
+        steps = ", ".join(str(step) for step in verdict.suspect_set.steps)
+        facts.append((f"Suspect set ({verdict.suspect_set.coverage:.0%})", f"steps {steps}"))
+    facts += [("Label", _label(label)) for label in trace.labels]
+    return facts
+
+
+def _label(label: Label) -> str:
+    """A label in words: who and where, by which definition, and its reason."""
+    where = f"step {label.step}" if label.step is not None else None
+    words = [label.agent, where, *label.modes]
+    said = one_line(", ".join(word for word in words if word), 160) or "failed"
+    reason = f": {one_line(label.reason, 400)}" if label.reason else ""
+    return f"{said} ({label.definition}){reason}"
+
+
+def step_facts(step: Step, began: float | None) -> list[str]:
+    """When the step ran, counted from the first step's start, and what it used."""
+    facts: list[str] = []
+    if step.time is not None:
+        if step.time.start is not None and began is not None:
+            facts.append(f"at {duration(step.time.start - began)}")
+        if step.time.seconds is not None:
+            facts.append(f"took {duration(step.time.seconds)}")
+    if step.usage is not None:
+        counts = (step.usage.input_tokens, step.usage.output_tokens)
+        if any(count is not None for count in counts):
+            facts.append(" → ".join("?" if n is None else f"{n:,}" for n in counts) + " tokens")
+        if step.usage.cost is not None:
+            facts.append(f"${step.usage.cost:.4g}")
+        if step.usage.model:
+            facts.append(one_line(step.usage.model, NAME))
+    return facts
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people write them.
+
+    >>> duration(0.0213), duration(75), duration(7384)
+    ('21 ms', '1 m 15 s', '2 h 3 m')
+    """
+    if abs(seconds) < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if abs(seconds) < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(abs(seconds)), 60)
+    sign = "-" if seconds < 0 else ""
+    if minutes < 60:
+        return f"{sign}{minutes} m {rest} s"
+    return f"{sign}{minutes // 60} h {minutes % 60} m"

@@ -1,0 +1,75 @@
+"use strict";
+// Elements from names, properties and children. Strings become text nodes and nothing else does:
+// this is the only way text of a log enters the page.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function put(element, children) {
+  for (const child of children.flat()) {
+    if (child !== null && child !== undefined && child !== "") element.append(child);
+  }
+  return element;
+}
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null) element.setAttribute(name, value);
+  }
+  return put(element, children);
+}
+
+function shape(tag, attributes, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return put(element, children);
+}
+
+function percent(probability) {
+  if (probability > 0 && probability < 0.005) return "<1 %";
+  if (probability >= 0.995 && probability < 1) return ">99 %";
+  return `${Math.round(probability * 100)} %`;
+}
+
+function agentLabel(agent) {
+  return make("span", { class: `agent a${agent.colour}` }, agent.name);
+}
+
+function meter(probability) {
+  return shape("svg", { class: "meter", "aria-hidden": "true" },
+    shape("rect", { class: "rail", width: "100%", height: "100%" }),
+    shape("rect", { class: "fill", width: `${probability * 100}%`, height: "100%" }));
+}
+
+const LONG = { characters: 1100, lines: 16 };
+
+function isLong(text) {
+  return text.length > LONG.characters || text.split("\n", LONG.lines + 1).length > LONG.lines;
+}
+
+// Puts a long element behind a button that unfolds it; short ones stay as they are.
+function fold(element, open = false) {
+  const size = element.textContent.length;
+  if (!isLong(element.textContent)) return null;
+  const button = make("button", { type: "button", class: "link unfold" });
+  const set = (folded) => {
+    element.classList.toggle("folded", folded);
+    button.setAttribute("aria-expanded", String(!folded));
+    button.textContent = folded ? `Show all ${size.toLocaleString("en")} characters` : "Show less";
+  };
+  button.addEventListener("click", () => set(!element.classList.contains("folded")));
+  set(!open);
+  return button;
+}
+
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(button.previousElementSibling);
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
