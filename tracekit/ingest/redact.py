@@ -211,7 +211,7 @@ def _mixed(token: str) -> bool:
     upper = sum(char.isupper() for char in token)
     lower = sum(char.islower() for char in token)
     separators = token.count("/") + token.count("-") + token.count("_")
-    return min(digits, upper, lower) >= 3 and separators <= len(token) // 8
+    return digits >= 2 and min(upper, lower) >= 3 and separators <= len(token) // 8
 
 
 def entropy(text: str) -> float:
