@@ -20,6 +20,15 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     "readers": {
         "tracekit": "tracekit.ingest.readers.tracekit_jsonl:TracekitJsonl",
         "who-and-when": "tracekit.ingest.readers.who_and_when:WhoAndWhen",
+        "openai-chat-messages": "tracekit.ingest.readers.openai_chat:OpenAIChat",
+        "autogen-02-chat": "tracekit.ingest.readers.autogen_02_chat:AutoGen02Chat",
+        "mast": "tracekit.ingest.readers.mast:Mast",
+        "tracertraj": "tracekit.ingest.readers.tracertraj:TracerTraj",
+        "hyperagent-log": "tracekit.ingest.readers.hyperagent_log:HyperAgentLog",
+        "langgraph": "tracekit.ingest.readers.langgraph:LangGraph",
+        "claude-code": "tracekit.ingest.readers.claude_code:ClaudeCode",
+        "smolagents": "tracekit.ingest.readers.smolagents:Smolagents",
+        "swe-agent": "tracekit.ingest.readers.swe_agent:SweAgent",
     },
     "analyzers": {
         "constant": "tracekit.analyzers.baselines:Constant",

@@ -1,0 +1,168 @@
+"""MAST in its early release (MASFT): one run per file with a note on its failure modes.
+
+The trajectory is a list of named messages (AG2), a list of log lines (HyperAgent and others), or
+one list of messages per agent (peer review). Texts are lists of lines. The AG2 x GSM-Plus runs
+have the same layout with an empty note; `instance_id` names the problem, so that runs of one
+problem share it (arXiv 2503.13657).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from tracekit.errors import Problem
+from tracekit.ingest.build import Builder, rest
+from tracekit.ingest.chat import add_message, is_message
+from tracekit.ingest.parts import as_text
+from tracekit.ingest.peek import peek_keys
+from tracekit.ingest.readers import hyperagent_log
+from tracekit.ingest.sources import OpenSource
+from tracekit.ingest.textlog import entries, strip_ansi
+from tracekit.trace import Inputs, Label, Message, Outcome, Raw, Task, Trace
+
+_KNOWN = ("instance_id", "problem_statement", "trajectory")
+
+
+class Mast:
+    """Reads annotated and outcome-only runs of the first MAST release."""
+
+    name: ClassVar[str] = "mast"
+
+    def sniff(self, head: bytes, name: str) -> float:
+        """Sure when the keys of a run are in sight."""
+        keys = peek_keys(head)
+        if not {"instance_id", "problem_statement"} <= keys:
+            return 0.0
+        return 0.95 if keys & {"trajectory", "note"} else 0.6 if "other_data" in keys else 0.0
+
+    def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
+        """One trace per file."""
+        run = source.json()
+        if isinstance(run, Problem):
+            yield run
+            return
+        if not isinstance(run, dict) or not isinstance(run.get("trajectory"), list | dict):
+            yield source.problem(None, "there is no trajectory")
+            return
+        build = Builder(source, self.name, framework=_framework(run))
+        trajectory = run["trajectory"]
+        if isinstance(trajectory, dict):
+            yield from _reviews(build, trajectory)
+        elif any(isinstance(item, dict) for item in trajectory):
+            yield from _messages(build, trajectory)
+        else:
+            _log(build, trajectory)
+        yield build.trace(
+            source.default_id(),
+            task=Task(
+                question=_text(run.get("problem_statement")),
+                expected=_expected(run),
+                id=as_text(run.get("instance_id")) or None,
+            ),
+            outcome=_outcome(run, build),
+            labels=_labels(run),
+            extra=rest(run, *_KNOWN),
+            sha256=source.sha256,
+        )
+
+
+def _text(value: Any) -> str:
+    """Text that may be written as a list of lines."""
+    return "\n".join(map(as_text, value)) if isinstance(value, list) else as_text(value)
+
+
+def _framework(run: dict[str, Any]) -> str | None:
+    trajectory = run["trajectory"]
+    if isinstance(trajectory, dict):
+        return "peer-review"
+    first = trajectory[0] if trajectory else None
+    if isinstance(first, dict):
+        return "ag2" if "name" in first else None
+    return "hyperagent" if as_text(first).startswith("HyperAgent_") else None
+
+
+def _messages(build: Builder, trajectory: list[Any]) -> Iterator[Problem]:
+    for raw, item in build.source.records(trajectory, "/trajectory"):
+        if not isinstance(item, dict):
+            yield build.source.problem(raw, "a step is not an object")
+            continue
+        add_message(build, {**item, "content": _text(item.get("content"))}, raw)
+
+
+def _log(build: Builder, lines: list[Any]) -> None:
+    """Log lines: a record runs from one logger prefix to the next."""
+    numbered = (
+        (Raw(record=f"/trajectory/{index}", index=index), strip_ansi(as_text(line)))
+        for index, line in enumerate(lines)
+    )
+    found = list(entries(numbered, hyperagent_log.HEADER))
+    for entry in found:
+        build.source.see(entry.raw.record)
+    hyperagent_log.add_entries(build, found)
+
+
+def _reviews(build: Builder, lists: dict[str, Any]) -> Iterator[Problem]:
+    """Peers who each keep their own list: a prompt belongs to the answer that follows it.
+
+    The order between peers is not logged; they take turns, round by round.
+    """
+    turns: list[tuple[int, str, list[tuple[Raw, dict[str, Any]]]]] = []
+    for name, messages in lists.items():
+        items = messages if isinstance(messages, list) else [messages]
+        waiting: list[tuple[Raw, dict[str, Any]]] = []
+        round = 0
+        for raw, item in build.source.records(items, f"/trajectory/{name}"):
+            if not is_message(item):
+                yield build.source.problem(raw, "this is not a chat message")
+                continue
+            waiting.append((raw, item))
+            if item["role"] == "assistant":
+                turns.append((round, name, waiting))
+                waiting, round = [], round + 1
+        for raw, _ in waiting:
+            yield build.source.skip(raw, "a prompt that was never answered")
+    for _, name, turn in sorted(turns, key=lambda t: t[0]):
+        *prompts, (raw, said) = turn
+        given = tuple(Message(p["role"], _text(p.get("content"))) for _, p in prompts)
+        message = {**said, "content": _text(said.get("content"))}
+        index = add_message(build, message, raw, who=name, inputs=Inputs(messages=given))
+        for prompt, _ in prompts:
+            build.merge(index, prompt)
+
+
+def _other(run: dict[str, Any]) -> dict[str, Any]:
+    other = run.get("other_data")
+    return other if isinstance(other, dict) else {}
+
+
+def _expected(run: dict[str, Any]) -> str | None:
+    """The right answer; for a software issue the patch that closed it."""
+    other = _other(run)
+    return as_text(other.get("answer")) or _text(other.get("patch")) or None
+
+
+def _outcome(run: dict[str, Any], build: Builder) -> Outcome:
+    other = _other(run)
+    answer = as_text(other.get("given")) or hyperagent_log.answer(build).answer
+    correct = other.get("correct")
+    by = "other_data.correct"
+    if isinstance(correct, list):  # one verdict per peer; a team answers by majority
+        right = sum(verdict in (True, "correct") for verdict in correct)
+        correct = None if 2 * right == len(correct) else 2 * right > len(correct)
+        by = "majority of other_data.correct"
+    if not isinstance(correct, bool):
+        return Outcome(answer=answer)
+    return Outcome("success" if correct else "failure", answer=answer, by=by)
+
+
+def _labels(run: dict[str, Any]) -> list[Label]:
+    """The modes said to occur in the run as a whole; an empty note is no label."""
+    note = run.get("note")
+    options = note.get("options") if isinstance(note, dict) else None
+    table = options if isinstance(options, dict) else {}
+    modes = tuple(name for name, said in table.items() if said in ("yes", True))
+    reason = _text(note.get("text")).strip() if isinstance(note, dict) else ""
+    if not modes and not reason:
+        return []
+    return [Label("outcome-only", modes=modes, reason=reason or None, annotator="human")]
