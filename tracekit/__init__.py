@@ -8,6 +8,7 @@ True
 from tracekit.analyzers.run import attribute
 from tracekit.attribution import Attribution, Evidence, Suspect
 from tracekit.errors import Problem, TracekitError
+from tracekit.eval.leaderboard import evaluate
 from tracekit.ingest.pipeline import Ingest, load
 from tracekit.store import read_traces, write_traces
 from tracekit.trace import Agent, Label, Outcome, Source, Step, Task, ToolCall, Trace
@@ -30,6 +31,7 @@ __all__ = [
     "Trace",
     "TracekitError",
     "attribute",
+    "evaluate",
     "load",
     "read_traces",
     "write_traces",
