@@ -1,0 +1,10 @@
+"""Contract checks for plug-ins, for use in the plug-in's own tests.
+
+A reader's test is one line, `check_reader(MyReader(), ["tests/logs/run.json"])`, an analyzer's
+another, `check_analyzer(MyAnalyzer())`. `tracekit.testing.rules` lists what they check.
+"""
+
+from tracekit.testing.analyzers import check_analyzer
+from tracekit.testing.readers import check_reader
+
+__all__ = ["check_analyzer", "check_reader"]

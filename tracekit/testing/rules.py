@@ -1,0 +1,61 @@
+"""The promises of the protocols, by name: what a contract check names when it refuses a plug-in."""
+
+from __future__ import annotations
+
+from tracekit.errors import ContractError
+
+READER = {
+    "name": "a name in lower case, digits and dashes",
+    "sniff": "sniff answers a number from 0 to 1 for any bytes, and never raises",
+    "sniff-own": "sniff takes files of its own format",
+    "sniff-noise": "sniff leaves noise and empty files alone",
+    "only-traces-and-problems": "read yields traces and problems and nothing else",
+    "never-raises": "read never raises for bad data",
+    "no-silence": "read says something of every file that is not empty",
+    "reports-damage": "read reports a document that breaks off",
+    "problem-names-file": "every problem names the file",
+    "sound-traces": "steps count from 0, and every reference finds its target",
+    "accounted": "every record that was read is in a step or in a problem",
+    "reads-something": "read finds a trace in the files given",
+    "deterministic": "the same file gives the same bytes twice",
+    "lossless": "a trace survives writing and reading",
+    "byte-order-mark": "a byte order mark changes nothing",
+    "no-network": "no socket is opened",
+    "no-processes": "no process is started",
+    "no-writes": "no file is written, moved or removed",
+}
+"""What a reader promises."""
+
+ANALYZER = {
+    "name": "a name in lower case, digits and dashes",
+    "needs": "`needs` is a frozenset of the words the protocol lists",
+    "never-raises": "attribute never raises for a sound trace",
+    "verdict": "attribute returns an Attribution of this trace and this method",
+    "in-range": "suspects are steps and agents of the trace",
+    "probabilities": "probabilities are finite, from 0 to 1, and sum to at most 1",
+    "ranked": "suspects come in falling order of probability, each step once",
+    "agents": "agent probabilities are of the roster, finite, falling, and sum to at most 1",
+    "suspect-set": "the suspect set holds steps of the trace at a coverage from 0 to 1",
+    "evidence": "a quote is what the content holds between `start` and `end`",
+    "abstention": "a verdict has suspects or says why not, never both",
+    "cost": "the cost is filled, finite and not negative",
+    "seeded": "the same seed gives the same bytes, whatever the global generators say",
+    "input-unchanged": "the trace and the context are not changed",
+    "label-blind": "labels are not read",
+    "answer-blind": "the expected answer is not read unless `with_answer` is set",
+    "name-blind": "renaming the agents does not move the blame (declared by `name_blind = True`)",
+    "no-network": "no socket is opened, unless it needs an `llm`",
+    "no-processes": "no process is started, unless it needs a `replay`",
+    "no-writes": "no file is written, moved or removed",
+}
+"""What an analyzer promises."""
+
+
+def broken(subject: str, rule: str, detail: str) -> ContractError:
+    """The error that says which promise was broken, and how.
+
+    >>> print(broken("reader 'demo'", "deterministic", "log.json"))
+    reader 'demo' breaks [deterministic] the same file gives the same bytes twice: log.json
+    """
+    promises = READER if subject.startswith("reader ") else ANALYZER
+    return ContractError(f"{subject} breaks [{rule}] {promises[rule]}: {detail}")
