@@ -11,14 +11,35 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Rows = Sequence[np.ndarray]
-"""One float64 array (n_steps, n_features) per trace."""
+
+class Choices:
+    """Choice sets stacked on top of each other: one row per option, one set per trace."""
+
+    def __init__(self, sets: Sequence[np.ndarray], chosen: Sequence[int]) -> None:
+        """`sets` holds one float64 array (n_steps, n_features) per trace, none of them empty;
+        `chosen` the row of each that was labelled."""
+        self.x = np.concatenate(sets)
+        """All rows, (n_rows, n_features)."""
+        sizes = np.array([len(rows) for rows in sets])
+        self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        """First row of each set."""
+        self.owner = np.repeat(np.arange(len(sets)), sizes)
+        """Set of each row."""
+        self.labelled = self.starts + np.asarray(chosen)
+        """The labelled row of each set."""
+
+    def log_chances(self, weights: np.ndarray) -> np.ndarray:
+        """Log-probability of each row within its set, (n_rows,)."""
+        scores = self.x @ weights
+        scores = scores - np.maximum.reduceat(scores, self.starts)[self.owner]
+        total = np.add.reduceat(np.exp(scores), self.starts)
+        return np.asarray(scores - np.log(total)[self.owner])
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Probabilities from scores in log-odds, float64 (n,), sum 1.
 
-    >>> softmax(np.array([0.0, np.log(3.0)])).tolist()
+    >>> softmax(np.array([0.0, np.log(3.0)])).round(9).tolist()
     [0.25, 0.75]
     """
     raised = np.exp(scores - scores.max())
@@ -26,33 +47,30 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def objective(
-    weights: np.ndarray, rows: Rows, chosen: Sequence[int], ridge: np.ndarray
+    weights: np.ndarray, choices: Choices, ridge: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Penalised negative log-likelihood, its gradient and its Hessian.
 
     `ridge` is the penalty of each weight: half of it times the weight's square is added.
     """
-    loss = 0.5 * float(ridge @ weights**2)
-    gradient = ridge * weights
-    hessian = np.diag(ridge)
-    for x, i in zip(rows, chosen, strict=True):
-        p = softmax(x @ weights)
-        mean = p @ x
-        loss -= float(np.log(max(p[i], 1e-300)))
-        gradient = gradient + mean - x[i]
-        hessian = hessian + (x * p[:, None]).T @ x - np.outer(mean, mean)
+    x, log_p = choices.x, choices.log_chances(weights)
+    weighted = x * np.exp(log_p)[:, None]
+    means = np.add.reduceat(weighted, choices.starts)
+    loss = 0.5 * float(ridge @ weights**2) - float(log_p[choices.labelled].sum())
+    gradient = ridge * weights + means.sum(axis=0) - x[choices.labelled].sum(axis=0)
+    hessian = np.diag(ridge) + weighted.T @ x - means.T @ means
     return loss, gradient, hessian
 
 
 def fit(
-    rows: Rows, chosen: Sequence[int], ridge: np.ndarray, *, rounds: int = 100, tol: float = 1e-9
+    choices: Choices, ridge: np.ndarray, *, rounds: int = 100, tol: float = 1e-10
 ) -> np.ndarray:
     """Weights at the optimum, float64 (n_features,): Newton steps, halved until the loss falls.
 
-    `chosen` is the labelled row of each trace; every `ridge` must be positive.
+    Every `ridge` must be positive. Stops when the Newton decrement is below `tol`.
     """
     weights = np.zeros(len(ridge))
-    loss, gradient, hessian = objective(weights, rows, chosen, ridge)
+    loss, gradient, hessian = objective(weights, choices, ridge)
     for _ in range(rounds):
         step = np.linalg.solve(hessian, gradient)
         if float(gradient @ step) < tol:
@@ -60,7 +78,7 @@ def fit(
         size = 1.0
         while True:
             tried = weights - size * step
-            new = objective(tried, rows, chosen, ridge)
+            new = objective(tried, choices, ridge)
             if new[0] <= loss or size < 1e-6:
                 break
             size /= 2

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from tracekit.analyzers.conditional_logit import fit, softmax
+from tracekit.analyzers.conditional_logit import Choices, fit
 from tracekit.errors import UsageError
 from tracekit.folds import fingerprint, grouped_folds
 from tracekit.ingest.pipeline import load
@@ -114,7 +114,8 @@ def _fit(cases: Sequence[Case], ridge: float) -> tuple[np.ndarray, np.ndarray, n
     mean, scale = rows.mean(axis=0), rows.std(axis=0)
     scale[scale < 1e-9] = 1.0
     z = [(case.x - mean) / scale for case in cases]
-    weight = fit(z, [case.chosen for case in cases], np.full(len(FEATURES), ridge))
+    choices = Choices(z, [case.chosen for case in cases])
+    weight = fit(choices, np.full(len(FEATURES), ridge))
     return mean, scale, weight
 
 
@@ -124,10 +125,9 @@ def _held_out(cases: Sequence[Case], folds: np.ndarray, ridge: float) -> float:
     for fold in sorted(set(folds.tolist())):
         train = [case for case, f in zip(cases, folds, strict=True) if f != fold]
         mean, scale, weight = _fit(train, ridge)
-        for case, f in zip(cases, folds, strict=True):
-            if f == fold:
-                chances = softmax((case.x - mean) / scale @ weight)
-                total += float(np.log(max(chances[case.chosen], 1e-12)))
+        test = [case for case, f in zip(cases, folds, strict=True) if f == fold]
+        choices = Choices([(case.x - mean) / scale for case in test], [c.chosen for c in test])
+        total += float(choices.log_chances(weight)[choices.labelled].sum())
     return total
 
 
