@@ -33,22 +33,23 @@ def explain(trace: Trace, attribution: Attribution) -> str:
         given = "The run succeeded; had it failed: "
     elif attribution.conditional:
         given = "If this run failed: "
-    rival = _rival(trace, attribution)
     sure = percent(top.probability)
-    return f"{given}{who} most likely broke the run ({sure}){_because(top)}{rival}."
+    because = f": {words}" if (words := reason(top)) else ""
+    rival = _rival(trace, attribution)
+    return f"{given}{who} most likely broke the run ({sure}){because}{rival}."
 
 
 def percent(probability: float) -> str:
     """A probability as people write it; never 0 % or 100 % for what is not exactly that.
 
-    >>> percent(0.434), percent(0.999), percent(0.001), percent(0.0)
-    ('43 %', '>99 %', '<1 %', '0 %')
+    >>> percent(0.434), percent(0.0434), percent(0.9999), percent(0.0004), percent(0.0)
+    ('43 %', '4.3 %', '>99 %', '<0.1 %', '0 %')
     """
-    if 0 < probability < 0.005:
-        return "<1 %"
-    if 0.995 <= probability < 1:
-        return ">99 %"
-    return f"{probability * 100:.0f} %"
+    if probability == 0:
+        return "0 %"
+    if probability < 0.0995:
+        return "<0.1 %" if probability < 0.0005 else f"{probability * 100:.1f} %"
+    return ">99 %" if 0.995 <= probability < 1 else f"{probability * 100:.0f} %"
 
 
 def agent_name(trace: Trace, id: str, limit: int = 60) -> str:
@@ -57,12 +58,8 @@ def agent_name(trace: Trace, id: str, limit: int = 60) -> str:
     return one_line(name or id, limit) or "(no name)"
 
 
-def strongest(suspect: Suspect) -> Evidence | None:
-    """The piece of evidence that weighs most towards blame, None when there is none."""
-    return max(suspect.evidence, key=lambda evidence: evidence.weight, default=None)
-
-
-def _because(suspect: Suspect) -> str:
+def reason(suspect: Suspect) -> str:
+    """The strongest evidence in words: what it shows, and the quote; empty when there is none."""
     evidence = strongest(suspect)
     if evidence is None:
         return ""
@@ -70,7 +67,12 @@ def _because(suspect: Suspect) -> str:
     shows = one_line(evidence.shows, 120)
     quote = f"“{one_line(evidence.quote)}”" if evidence.quote.strip() else ""
     words = ", ".join(part for part in (shows, quote) if part)
-    return f": {words}{where}" if words else ""
+    return f"{words}{where}" if words else ""
+
+
+def strongest(suspect: Suspect) -> Evidence | None:
+    """The piece of evidence that weighs most towards blame, None when there is none."""
+    return max(suspect.evidence, key=lambda evidence: evidence.weight, default=None)
 
 
 def _rival(trace: Trace, attribution: Attribution) -> str:

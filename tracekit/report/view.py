@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from tracekit.attribution import Attribution, Evidence, Suspect
-from tracekit.report.explain import explain
+from tracekit.report.explain import explain, reason
 from tracekit.report.facts import NAME, method_name, pointer, run_facts, step_facts
 from tracekit.report.quotes import Span, spans
 from tracekit.report.visible import one_line, visible
@@ -101,6 +101,9 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     state: State
     outcome: str
     why: str
+    """The verdict in a sentence."""
+    reason: str
+    """Its strongest evidence, or why there is no verdict."""
     method: str
     agents: tuple[AgentView, ...]
     steps: tuple[StepView, ...]
@@ -150,6 +153,7 @@ def run_view(number: int, trace: Trace, verdict: Attribution, shown: Shown = USU
         state=state(trace, verdict),
         outcome=trace.outcome.status,
         why=explain(trace, verdict),
+        reason=reason(verdict.top) if verdict.top else one_line(verdict.abstained or "", 200),
         method=method_name(verdict.method),
         agents=tuple(_agents(trace, roster, verdict)),
         steps=tuple(_steps(trace, places, verdict, shown)),

@@ -27,9 +27,10 @@ function shape(tag, attributes, ...children) {
 }
 
 function percent(probability) {
-  if (probability > 0 && probability < 0.005) return "<1 %";
-  if (probability >= 0.995 && probability < 1) return ">99 %";
-  return `${Math.round(probability * 100)} %`;
+  if (probability === 0) return "0 %";
+  if (probability < 0.0005) return "<0.1 %";
+  if (probability < 0.0995) return `${(probability * 100).toFixed(1)} %`;
+  return probability >= 0.995 && probability < 1 ? ">99 %" : `${Math.round(probability * 100)} %`;
 }
 
 function agentLabel(agent) {
@@ -68,7 +69,9 @@ async function copy(text, button) {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
-    getSelection().selectAllChildren(button.previousElementSibling);
+    const shown = button.previousElementSibling;
+    shown.textContent = text;
+    getSelection().selectAllChildren(shown);
     button.textContent = "Selected";
   }
   setTimeout(() => { button.textContent = "Copy"; }, 1500);

@@ -21,8 +21,8 @@ class Overview {
     document.getElementById("all-runs").addEventListener("click", () => {
       document.getElementById("search").value = "";
       document.getElementById("agent-filter").value = "";
-      chips[0].click();
-      this.narrow({ query: "", agent: "" });
+      if (chips.length) chips[0].click();
+      this.narrow({ query: "", agent: "", state: "" });
     });
     section.querySelector("tbody").addEventListener("click", (event) => {
       const link = event.target.closest("tr").querySelector("a");

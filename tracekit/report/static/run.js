@@ -59,11 +59,21 @@ class RunPage {
     const element = this.elements[index];
     if (!element) return;
     if (element.hidden) this.filter("", "");
-    fillStep(element);
+    this.elements.slice(Math.max(0, index - 8), index + 8).forEach(fillStep);
     this.mark(index);
     element.scrollIntoView({ block: "start" });
     if (focus) element.focus({ preventScroll: true });
+    this.settle(element, 3);
     history.replaceState(null, "", `#${element.id}`);
+  }
+
+  // Steps above get their true heights once they come into view: aim again a few frames long.
+  settle(element, frames) {
+    requestAnimationFrame(() => {
+      if (this.elements[this.current] !== element) return;
+      element.scrollIntoView({ block: "start" });
+      if (frames > 1) this.settle(element, frames - 1);
+    });
   }
 
   move(by) {
@@ -116,7 +126,13 @@ class RunPage {
     this.count.textContent = word || only
       ? `${hits.toLocaleString("en")} of ${total.toLocaleString("en")} shown` : "";
     if (!query) document.getElementById("search").value = "";
+    if (word) this.comeIntoView();
     this.highlight(word);
+  }
+
+  comeIntoView() {
+    const box = this.list.getBoundingClientRect();
+    if (box.top > innerHeight * 0.7 || box.bottom < 120) this.list.parentElement.scrollIntoView();
   }
 
   // Marks hits without touching the page's elements, where the browser can.

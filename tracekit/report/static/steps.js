@@ -26,7 +26,7 @@ function toolBlock(tool, open) {
 }
 
 function stepHead(run, step) {
-  const sure = step.probability >= 0.005 || step.rank;
+  const sure = step.probability >= 0.01 || step.rank;
   return make("header", {},
     make("a", { class: "index", href: `#run-${run.number}-step-${step.index}`, "aria-label": `Step ${step.index}` }, String(step.index)),
     agentLabel(run.agents[step.agent]),
@@ -56,7 +56,8 @@ function stepFoot(step) {
   if (step.raw) {
     const button = make("button", { type: "button", class: "link copy", "aria-label": `Copy the place of step ${step.index} in its file` }, "Copy");
     button.addEventListener("click", () => copy(step.raw, button));
-    foot.append(make("span", { class: "raw" }, make("code", {}, step.raw), button));
+    const short = step.raw.replace(/^.*\/(?=[^/#]*[#:])/, "");
+    foot.append(make("span", { class: "raw" }, make("code", { title: step.raw }, short), button));
   }
   return foot;
 }

@@ -32,7 +32,7 @@ function drawTimeline(section, run, pick) {
   const highest = Math.max(0.01, ...run.steps.map((step) => step.probability || 0));
   const width = (places) => `${(places / count) * 100}%`;
   const picture = shape("svg", { class: "chart", height, "aria-hidden": "true" });
-  const cursor = shape("rect", { class: "cursor", y: 0, height: height - AXIS, width: width(1), x: "-10%" });
+  const cursor = shape("rect", { class: "cursor", y: 0, height: height - AXIS, width: width(1), visibility: "hidden" });
   picture.append(cursor);
   rows.forEach((_, number) => picture.append(shape("rect", {
     class: "lane", x: 0, width: "100%", y: BLAME + number * LANE + LANE - 4.5, height: 1 })));
@@ -57,7 +57,8 @@ function drawTimeline(section, run, pick) {
     }
   }
   for (const index of ticks(count)) {
-    const side = index === 0 ? "start" : index === count - 1 ? "end" : "middle";
+    const edge = count < 40 ? "middle" : { 0: "start", [count - 1]: "end" }[index];
+    const side = edge || "middle";
     const at = { start: 0, middle: index + 0.5, end: count }[side];
     picture.append(shape("text", { class: "tick", x: width(at), y: height - 4, "text-anchor": side }, String(index)));
   }
@@ -70,6 +71,7 @@ function drawTimeline(section, run, pick) {
   section.replaceChildren(names, slider, hint);
   const show = (index) => {
     cursor.setAttribute("x", width(index));
+    cursor.setAttribute("visibility", "visible");
     slider.setAttribute("aria-valuenow", index);
     slider.setAttribute("aria-valuetext", describe(run, run.steps[index]));
     hint.textContent = describe(run, run.steps[index]);
