@@ -6,9 +6,28 @@ is not on the list in skips.txt fails.
 
 import fnmatch
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
+
+CHROMIUM = "/usr/bin/chromium"
+CHROMEDRIVER = "/usr/bin/chromedriver"
+CHROMIUM_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1000",
+)
 
 NO_DATA = "TRACEKIT_DATA is not set"
 SKIPS = Path(__file__).with_name("skips.txt")
@@ -68,3 +87,23 @@ def may_skip(test, reason, needs_data=False, allowed=SKIPS):
             if why and fnmatch.fnmatchcase(test, pattern) and reason.startswith(start):
                 return True
     return False
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator["WebDriver"]:
+    """A fresh headless Chromium that logs its console and its requests; skips without one."""
+    if not (Path(CHROMIUM).exists() and Path(CHROMEDRIVER).exists()):
+        pytest.skip(f"{CHROMIUM} or {CHROMEDRIVER} is not installed")
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path / 'chromium'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Chrome(options=options, service=Service(CHROMEDRIVER))
+    driver.get("about:blank")
+    driver.get_log("performance")  # the requests of the start page are not the report's
+    yield driver
+    driver.quit()
