@@ -68,6 +68,21 @@ def by_role(role: object) -> str | None:
     return _ROLES.get(role.strip().casefold()) if isinstance(role, str) else None
 
 
+_HANDOFF = re.compile(
+    r"^(?:transfer|hand_?off|handoff|delegate|route|switch)_(?:back_)?to_(?P<to>\w+)$", re.I
+)
+
+
+def handoff_target(tool: str) -> str | None:
+    """The agent that a hand-off tool is named after, None for other tools.
+
+    >>> handoff_target("transfer_to_flight_agent"), handoff_target("search")
+    ('flight_agent', None)
+    """
+    found = _HANDOFF.match(tool)
+    return found["to"] if found else None
+
+
 def same(first: str, second: str) -> bool:
     """Whether two names mean the same agent: case, blanks, `-` and `_` do not count.
 

@@ -29,7 +29,9 @@ class Builder:
         version: str | None = None,
     ) -> None:
         self.source = source
-        self._origin = Source(format=format, path=source.path, framework=framework, version=version)
+        self.version = version
+        """Version of the framework or format; a reader may learn it late."""
+        self._origin = Source(format=format, path=source.path, framework=framework)
         self._agents: dict[str, Agent] = {}
         self.steps: list[Step] = []
         self._callers: dict[str, int] = {}
@@ -115,7 +117,7 @@ class Builder:
         """The finished trace."""
         return Trace(
             id=id,
-            source=msgspec.structs.replace(self._origin, sha256=sha256),
+            source=msgspec.structs.replace(self._origin, version=self.version, sha256=sha256),
             task=task or Task(),
             agents=tuple(self._agents.values()),
             steps=tuple(self.steps),

@@ -16,8 +16,11 @@ THRESHOLD = 0.1
 def sniff(source: OpenSource, names: Sequence[str] | None = None) -> tuple[Reader | None, float]:
     """The reader for a source and how sure it is (0 to 1); None when none is sure enough.
 
-    `names` restricts the choice; ties go to the reader registered first.
+    `names` restricts the choice, and a single one is taken at its word; ties go to the reader
+    registered first.
     """
+    if names is not None and len(names) == 1:
+        return registry.get("readers", names[0]), 1.0
     best: Reader | None = None
     surest = 0.0
     for name in names or registry.plugins("readers"):
