@@ -22,6 +22,8 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "who-and-when": "tracekit.ingest.readers.who_and_when:WhoAndWhen",
         "openai-chat-messages": "tracekit.ingest.readers.openai_chat:OpenAIChat",
         "autogen-02-chat": "tracekit.ingest.readers.autogen_02_chat:AutoGen02Chat",
+        "autogen-agentchat-04": "tracekit.ingest.readers.agentchat_04:AgentChat04",
+        "magentic-one-jsonl": "tracekit.ingest.readers.magentic_one:MagenticOneJsonl",
         "mast": "tracekit.ingest.readers.mast:Mast",
         "tracertraj": "tracekit.ingest.readers.tracertraj:TracerTraj",
         "hyperagent-log": "tracekit.ingest.readers.hyperagent_log:HyperAgentLog",
