@@ -1,0 +1,118 @@
+"""`tracekit attribute`: who broke each failed run, straight from the logs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracekit import registry
+from tracekit.analyzers.run import DEFAULT
+from tracekit.context import Context
+from tracekit.errors import InputError
+from tracekit.ingest.outcomes import outcomes_from
+from tracekit_cli import options
+from tracekit_cli.output import note, report_problems
+from tracekit_cli.settings import parse_settings
+from tracekit_cli.verdicts import Request, Verdicts, write_report
+
+GATE = 1
+"""Exit code when `--exit-code` was given and a run failed."""
+
+
+def command(
+    paths: options.Logs,
+    method: Annotated[
+        str, typer.Option("--method", "-m", metavar="NAME", help="One of `tracekit methods`.")
+    ] = DEFAULT,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="K", help="Suspects of each run in detail; in JSON, at most that many."
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON line per run on stdout.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a report to open in a browser.")
+    ] = None,
+    all: Annotated[
+        bool, typer.Option("--all", help="Attribute successful runs too, as if they had failed.")
+    ] = False,
+    outcome_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|MODULE:FUNC",
+            help="Who knows how runs ended: a CSV or JSONL of id and status, or a function.",
+        ),
+    ] = None,
+    with_answer: options.WithAnswer = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of every random choice.")] = 0,
+    format: options.Format = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="An option of the method; repeatable."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Weights or model; short for --set model=NAME."),
+    ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 1 when a run failed: a gate for CI.")
+    ] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say which agent and step broke each failed run, and why.
+
+    Reads raw logs and normalised traces alike. Only failures are explained: successful runs are
+    counted, and runs whose outcome nobody knows get a verdict marked "if it failed". Logs seldom
+    say how a run ended; --outcome-from takes that from a table or a check function.
+
+    \b
+    Examples:
+      tracekit attribute logs/
+      tracekit attribute logs/ --outcome-from outcomes.csv --html report.html
+      tracekit attribute traces.jsonl --method first-error --json
+    """
+    if format is not None:
+        registry.get("readers", format)
+    if outcome_from is not None:
+        sys.path.append(os.getcwd())  # a check lies beside the logs more often than on the path
+    request = Request(
+        paths=tuple(paths),
+        analyzer=registry.get("analyzers", method),
+        context=Context(seed=seed, with_answer=with_answer, settings=parse_settings(set, model)),
+        outcomes=outcomes_from(outcome_from) if outcome_from else None,
+        format=format,
+        all=all,
+        quiet=quiet,
+    )
+    verdicts = Verdicts(request)
+    if json:
+        verdicts.print_lines(top=top, keep=html is not None)
+    else:
+        verdicts.print_table(top=top)
+    if html is not None:
+        write_report(html, verdicts, quiet=quiet)
+    code = _close(verdicts, request)
+    raise typer.Exit(GATE if exit_code and verdicts.counted["failure"] else code)
+
+
+def _close(verdicts: Verdicts, request: Request) -> int:
+    """Problems and leftovers on stderr; returns the exit code they ask for."""
+    code = report_problems(verdicts.problems(), quiet=request.quiet)
+    if request.outcomes is not None and (strays := request.outcomes.unmatched()):
+        named = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
+        note(
+            f"tracekit: {len(strays)} ids of {request.outcomes.name} match no trace: {named}",
+            quiet=request.quiet,
+        )
+    if not verdicts.total:
+        raise InputError(
+            f"no trace in {', '.join(request.paths)}; `tracekit ingest` says why, file by file"
+        )
+    return code

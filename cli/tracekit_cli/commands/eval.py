@@ -1,0 +1,117 @@
+"""`tracekit eval`: methods against a labelled benchmark, in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracekit.errors import UsageError
+from tracekit.eval import tables
+from tracekit.eval.config import EvalConfig, Scorer
+from tracekit.eval.leaderboard import evaluate
+from tracekit.store import atomic
+from tracekit_cli import options
+from tracekit_cli.output import emit, note, report_problems, show
+from tracekit_cli.progress import bar
+
+DEFAULTS = EvalConfig()
+
+
+def command(
+    benchmark: Annotated[
+        str, typer.Argument(metavar="BENCHMARK", help="One of `tracekit benchmarks`.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="DIR", help="Where the benchmark lies on this machine."),
+    ],
+    method: Annotated[
+        list[str],
+        typer.Option("--method", "-m", metavar="A,B,...", help="Methods; repeatable, or by comma."),
+    ],
+    folds: Annotated[
+        int,
+        typer.Option(min=2, metavar="N", help="Folds, grouped by question, for fitted methods."),
+    ] = DEFAULTS.folds,
+    seeds: Annotated[
+        str, typer.Option(metavar="N,N,...", help="One run each; figures are means over them.")
+    ] = ",".join(map(str, DEFAULTS.seeds)),
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit/--shipped", help="Fit anew without the scored fold, or score shipped weights."
+        ),
+    ] = DEFAULTS.refit,
+    allow_seen: Annotated[
+        bool,
+        typer.Option("--allow-seen", help="Score shipped weights on runs they saw, and mark them."),
+    ] = False,
+    scorer: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="strict, or official: the source's own, often lenient."),
+    ] = DEFAULTS.scorer,
+    with_answer: options.WithAnswer = False,
+    json: options.Json = False,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the table as Markdown.")
+    ] = None,
+    cases: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write each case as a JSON line.")
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Score methods on a labelled benchmark, with intervals.
+
+    Constants, first and last speaker and chance stand beside the methods in every table. Steps count when the integer is right, agents when the normalised name is; abstentions are
+    wrong; the denominator is every case. Fitted methods are scored out of fold.
+
+    \b
+    Example:
+      tracekit eval who-and-when -m linear,first-error \\
+        --data $TRACEKIT_DATA/labeled/who-and-when
+    """
+    config = EvalConfig(
+        folds=folds,
+        seeds=_seeds(seeds),
+        refit=refit,
+        allow_seen=allow_seen,
+        scorer=_scorer(scorer),
+        with_answer=with_answer,
+    )
+    names = [name.strip() for given in method for name in given.split(",") if name.strip()]
+    with bar("evaluating", None, quiet=quiet) as tick:
+        board = evaluate(
+            benchmark, names, data, config, progress=lambda _done, _total, what: tick(what)
+        )
+    if json:
+        emit(tables.as_json(board).rstrip(b"\n") + b"\n")
+    else:
+        show(*tables.as_rich(board))
+    if markdown is not None:
+        _write(markdown, tables.as_markdown(board).encode(), quiet=quiet)
+    if cases is not None:
+        _write(cases, b"".join(tables.cases_jsonl(board)), quiet=quiet)
+    raise typer.Exit(report_problems(board.problems, quiet=quiet))
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(seed) for seed in text.split(",") if seed.strip())
+    except ValueError:
+        raise UsageError(f"--seeds {text}: not integers between commas") from None
+
+
+def _scorer(text: str) -> Scorer:
+    if text == "strict":
+        return "strict"
+    if text == "official":
+        return "official"
+    raise UsageError(f"--scorer {text}: known are strict and official")
+
+
+def _write(path: Path, content: bytes, *, quiet: bool) -> None:
+    with atomic(path) as stream:
+        stream.write(content)
+    note(f"wrote {path}", quiet=quiet)

@@ -1,0 +1,120 @@
+"""`tracekit ingest`: logs of any format to one file of traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tracekit import registry
+from tracekit.errors import UsageError
+from tracekit.ingest.batch import Manifest, Options, Part, ingest_to
+from tracekit.ingest.files import find_files
+from tracekit.ingest.sources import Limits
+from tracekit.report import terminal
+from tracekit.store import atomic
+from tracekit_cli import options
+from tracekit_cli.output import emit_json, note, report_problems, show
+from tracekit_cli.progress import bar
+
+DEFAULTS = Limits()
+
+
+def command(
+    paths: options.Logs,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FILE", help="Traces as JSONL, `.gz` or `.zst` too."),
+    ] = Path("traces.jsonl"),
+    format: options.Format = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where the account of every file goes; beside the output when not given.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes that read at a time.")
+    ] = 1,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on where a killed run with the same output stopped."),
+    ] = False,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="Keep runs that equal an earlier one.")
+    ] = False,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="Where it runs: local or ray.")
+    ] = "local",
+    max_file_bytes: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Largest document that is read whole.")
+    ] = DEFAULTS.file_bytes,
+    max_line_bytes: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Longest line.")
+    ] = DEFAULTS.line_bytes,
+    max_depth: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Deepest nesting of JSON.")
+    ] = DEFAULTS.depth,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Normalise logs into one file and account for every record.
+
+    Formats are detected by content. A file that cannot be read is reported and does not stop the
+    others (exit code 3). The output appears whole or not at all; the manifest beside it
+    (`traces.manifest.json`) says for every file what was read, what was skipped, and why.
+
+    \b
+    Examples:
+      tracekit ingest logs/ -o traces.jsonl
+      tracekit ingest logs/ more.tar.xz -o traces.jsonl.gz --jobs 4 --json
+    """
+    if format is not None:
+        registry.get("readers", format)
+    chosen = Options(
+        formats=(format,) if format else None,
+        limits=Limits(file_bytes=max_file_bytes, line_bytes=max_line_bytes, depth=max_depth),
+        keep_duplicates=keep_duplicates,
+    )
+    account = manifest or beside(out)
+    if account.resolve() == out.resolve():
+        raise UsageError("--manifest and --out name the same file")
+    files = sum(1 for _ in find_files(paths))
+    with bar("reading", files, quiet=quiet) as tick:
+
+        def progress(part: Part) -> None:
+            tick(part.task.path)
+
+        result = ingest_to(
+            paths,
+            out,
+            options=chosen,
+            jobs=jobs,
+            resume=resume,
+            engine_name=engine,
+            progress=progress,
+        )
+    with atomic(account) as stream:
+        stream.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    raise typer.Exit(_report(result, account, json=json, quiet=quiet))
+
+
+def beside(out: Path) -> Path:
+    """The manifest's place beside an output: `traces.jsonl.gz` has `traces.manifest.json`."""
+    return out.with_name(out.name.split(".jsonl")[0].removesuffix(".json") + ".manifest.json")
+
+
+def _report(result: Manifest, account: Path, *, json: bool, quiet: bool) -> int:
+    problems = [problem for file in result.files for problem in file.problems]
+    if json:
+        emit_json(result)
+    else:
+        show(terminal.ingest_summary(result.totals, problems))
+    note(f"wrote {result.output} and {account}", quiet=quiet)
+    failed = any(problem.severity == "error" for problem in problems)
+    if json:
+        report_problems(problems, quiet=quiet)
+    return 3 if failed else 0

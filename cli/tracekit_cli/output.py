@@ -1,0 +1,81 @@
+"""Where output goes: data to stdout, everything else to stderr, log text never unfiltered."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tracekit.errors import Problem
+from tracekit.report.visible import one_line, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+UNREADABLE = 3
+"""Exit code when some input could not be read; results of the rest are printed all the same."""
+
+
+def emit(line: bytes) -> None:
+    """Bytes on stdout, exactly as they are."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(line)
+
+
+def emit_json(value: Any) -> None:
+    """One JSON document on stdout, indented for people, the same bytes for the same value."""
+    emit(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def show(*renderables: RenderableType) -> None:
+    """Renderables on stdout; colours and widths follow the terminal and NO_COLOR."""
+    from tracekit.report.terminal import console
+
+    target = console()
+    for renderable in renderables:
+        target.print(renderable)
+
+
+def listing(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A plain table on stdout; every cell is neutralised, the last column wraps."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for number, column in enumerate(columns, 1):
+        last = number == len(columns)
+        table.add_column(column, no_wrap=not last, overflow="fold" if last else "ellipsis")
+    for row in rows:
+        table.add_row(*(Text(visible(str(cell))) for cell in row))
+    show(table)
+
+
+def note(text: str, *, quiet: bool = False) -> None:
+    """One line for people on stderr."""
+    if not quiet:
+        sys.stderr.write(one_line(text, 1000) + "\n")
+
+
+def report_problems(problems: Sequence[Problem], *, quiet: bool = False, most: int = 20) -> int:
+    """Errors and warnings on stderr, errors first; returns the exit code that they ask for."""
+    errors = [problem for problem in problems if problem.severity == "error"]
+    warnings = [problem for problem in problems if problem.severity == "warning"]
+    for problem in [*errors, *([] if quiet else warnings)][:most]:
+        note(f"tracekit: {problem}")
+    hidden = len(errors) + (0 if quiet else len(warnings)) - most
+    if hidden > 0:
+        note(f"tracekit: … and {hidden} more; `tracekit ingest` writes a manifest of all")
+    return UNREADABLE if errors else 0
+
+
+def interactive() -> bool:
+    """Whether stderr is a terminal on which a progress bar can move."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def first_line(plugin: object) -> str:
+    """What a plug-in says it is: the first line of its docstring."""
+    return (type(plugin).__doc__ or "").strip().partition("\n")[0]

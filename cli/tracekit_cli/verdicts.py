@@ -1,0 +1,115 @@
+"""Verdicts over logs as the commands print them: streamed for JSON, as one table for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tracekit.analyzers.run import attribute
+from tracekit.attribution import Attribution
+from tracekit.context import Context
+from tracekit.errors import Problem
+from tracekit.ingest.files import find_files
+from tracekit.ingest.outcomes import Outcomes
+from tracekit.ingest.pipeline import Ingest
+from tracekit.protocols import Analyzer
+from tracekit.report import html, terminal
+from tracekit.report.machine import verdict_lines
+from tracekit.trace import Trace
+from tracekit_cli.output import emit, note, show
+from tracekit_cli.progress import bar
+
+Pair = tuple[Trace, Attribution]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What to attribute, and how."""
+
+    paths: tuple[str, ...]
+    analyzer: Analyzer
+    context: Context = Context()
+    outcomes: Outcomes | None = None
+    format: str | None = None
+    all: bool = False
+    """Whether successful runs get verdicts too."""
+    quiet: bool = False
+
+
+class Verdicts:
+    """Reads the logs of a request once, attributes on the way, and keeps the counts."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.counted: Counter[str] = Counter()
+        """Runs by outcome status, those without a verdict included."""
+        self.pairs: list[Pair] = []
+        """Explained runs with their verdicts, kept for tables and reports."""
+        formats = [request.format] if request.format else None
+        self._ingest = Ingest(request.paths, formats=formats)
+
+    @property
+    def total(self) -> int:
+        """Traces seen."""
+        return self.counted.total()
+
+    def problems(self) -> list[Problem]:
+        """What went wrong in files and in the outcome check."""
+        found = [problem for report in self._ingest.files for problem in report.problems]
+        return found + (self.request.outcomes.problems if self.request.outcomes else [])
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Every run with its verdict, lazily and in order; successes come with an abstention."""
+        request = self.request
+        files = sum(1 for _ in find_files(request.paths))
+        with bar("attributing", files, quiet=request.quiet) as tick:
+            self._ingest.progress = lambda report: tick(report.path)
+            for trace in self._ingest.traces():
+                if request.outcomes is not None:
+                    trace = request.outcomes.apply(trace)
+                self.counted[trace.outcome.status] += 1
+                verdict = attribute(
+                    trace, request.analyzer, context=request.context, even_success=request.all
+                )
+                yield trace, verdict
+
+    def print_lines(self, *, top: int | None, keep: bool) -> None:
+        """One JSON line per run as soon as it is known; `keep` holds the verdicts for a report."""
+        for pair in self:
+            for line in verdict_lines([pair], top=top):
+                emit(line)
+            if keep and self._explained(pair):
+                self.pairs.append(pair)
+        note(self.summary(), quiet=self.request.quiet)
+
+    def print_table(self, *, top: int | None) -> None:
+        """A table of the explained runs and the counts; suspects in detail for `top` or one run."""
+        self.pairs = [pair for pair in self if self._explained(pair)]
+        if self.pairs:
+            show(terminal.verdict_table(self.pairs))
+        if top is not None or len(self.pairs) == 1:
+            for pair in self.pairs:
+                show(terminal.verdict_detail(*pair, top=top or 3))
+        if self.total:
+            show(self.summary())
+
+    def summary(self) -> str:
+        """How many runs there were, by outcome, and what was done with them."""
+        count = self.counted
+        blamed = "attributed as if failed" if self.request.all else "not blamed"
+        return (
+            f"{self.total} runs: {count['failure']} failed, {count['success']} succeeded ({blamed}), "
+            f"{count['unknown']} of unknown outcome (verdicts hold if they failed)"
+        )
+
+    def _explained(self, pair: Pair) -> bool:
+        return self.request.all or pair[0].failed is not False
+
+
+def write_report(path: Path, verdicts: Verdicts, *, quiet: bool = False) -> None:
+    """The HTML report of the verdicts that were kept, and where it is."""
+    counted = {} if verdicts.request.all else {"success": verdicts.counted["success"]}
+    html.write_html(path, verdicts.pairs, counted=counted)
+    note(f"wrote {path}", quiet=quiet)
