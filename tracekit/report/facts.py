@@ -32,7 +32,7 @@ def pointer(trace: Trace, raw: Raw) -> str:
     return visible(f"{path}:{line}" if isinstance(line, int) else f"{path}#{line}")
 
 
-def run_facts(trace: Trace, verdict: Attribution) -> list[tuple[str, str]]:
+def run_facts(trace: Trace, verdict: Attribution | None) -> list[tuple[str, str]]:
     """What is known beyond outcome and answer, by name: score, reason, suspect set, labels."""
     outcome = trace.outcome
     facts: list[tuple[str, str]] = []
@@ -42,7 +42,7 @@ def run_facts(trace: Trace, verdict: Attribution) -> list[tuple[str, str]]:
         facts.append(("Reason given", one_line(outcome.reason, 400)))
     if outcome.by:
         facts.append(("Outcome by", one_line(outcome.by, NAME)))
-    if verdict.suspect_set is not None:
+    if verdict is not None and verdict.suspect_set is not None:
         steps = ", ".join(str(step) for step in verdict.suspect_set.steps)
         facts.append((f"Suspect set ({verdict.suspect_set.coverage:.0%})", f"steps {steps}"))
     facts += [("Label", _label(label)) for label in trace.labels]
