@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import msgspec
+
 from tracekit.attribution import Attribution, Method
 from tracekit.report.visible import one_line, visible
 from tracekit.trace import Label, Raw, Step, Trace
@@ -30,6 +35,23 @@ def pointer(trace: Trace, raw: Raw) -> str:
     path = raw.path or trace.source.path
     line = raw.line if raw.line is not None else raw.record
     return visible(f"{path}:{line}" if isinstance(line, int) else f"{path}#{line}")
+
+
+def arguments(value: Any, indent: int = 0) -> str:
+    """Arguments of a tool call as JSON text, strings as they are; empty when there are none.
+
+    >>> arguments({"q": "tower"}), arguments("tower"), arguments({})
+    ('{"q": "tower"}', 'tower', '')
+    """
+    if value is None or value == {}:
+        return ""
+    if isinstance(value, str):
+        return visible(value)
+    try:
+        text = visible(json.dumps(value, ensure_ascii=False, default=str))
+        return msgspec.json.format(text, indent=indent)
+    except RecursionError:
+        return "(nested too deeply to be shown)"
 
 
 def run_facts(trace: Trace, verdict: Attribution | None) -> list[tuple[str, str]]:

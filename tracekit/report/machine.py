@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -35,6 +36,14 @@ def verdict_record(
 def verdict_lines(
     pairs: Iterable[tuple[Trace, Attribution]], *, top: int | None = None
 ) -> Iterator[bytes]:
-    """Each verdict as one line of JSON with its line end, lazily and in order."""
+    """Each verdict as one line of JSON with its line end, lazily and in order.
+
+    Half surrogates, as in file names that are not UTF-8, become `?`.
+    """
     for trace, attribution in pairs:
-        yield msgspec.json.encode(verdict_record(trace, attribution, top=top)) + b"\n"
+        record = verdict_record(trace, attribution, top=top)
+        try:
+            yield msgspec.json.encode(record) + b"\n"
+        except UnicodeEncodeError:
+            text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+            yield text.encode("utf-8", "replace") + b"\n"

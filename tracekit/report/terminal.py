@@ -20,7 +20,7 @@ from rich.text import Text
 from tracekit.attribution import Attribution, Evidence, Suspect
 from tracekit.errors import Problem
 from tracekit.report.explain import agent_name, explain, percent, reason
-from tracekit.report.facts import method_name, pointer, run_facts, step_facts
+from tracekit.report.facts import arguments, method_name, pointer, run_facts, step_facts
 from tracekit.report.visible import one_line, visible
 from tracekit.trace import Step, ToolCall, Trace
 
@@ -214,8 +214,8 @@ def _place(trace: Trace, step: Step) -> str:
 
 def _tool(tool: ToolCall, limit: int) -> Text:
     text = Text.assemble(("tool ", "dim"), (one_line(tool.name) or "not named", "bold"))
-    if tool.arguments is not None:
-        text.append(f" {one_line(str(tool.arguments), limit)}")
+    if given := arguments(tool.arguments):
+        text.append(f" {one_line(given, limit)}")
     if tool.result is not None:
         text.append("\n= ", "dim").append(_cut(tool.result, limit))
     if tool.error is not None:

@@ -6,13 +6,13 @@ Every string here is already `visible`; escaping is the template's and the scrip
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from tracekit.attribution import Attribution, Evidence, Suspect
 from tracekit.report.explain import explain, reason
-from tracekit.report.facts import NAME, method_name, pointer, run_facts, step_facts
+from tracekit.report.facts import NAME, arguments, method_name, pointer, run_facts, step_facts
 from tracekit.report.quotes import Span, spans
 from tracekit.report.visible import one_line, visible
 from tracekit.trace import Agent, ToolCall, Trace
@@ -240,18 +240,10 @@ def _steps(
 def _tool(tool: ToolCall, limit: int) -> ToolView:
     return ToolView(
         name=one_line(tool.name, NAME),
-        arguments=spans(_arguments(tool.arguments), limit=limit),
+        arguments=spans(arguments(tool.arguments, indent=2), limit=limit),
         result=spans(tool.result or "", limit=limit),
         error=spans(tool.error or "", limit=limit),
     )
-
-
-def _arguments(value: Any) -> str:
-    if value is None or value == {}:
-        return ""
-    if isinstance(value, str):
-        return value
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _suspect(rank: int, suspect: Suspect, places: dict[str, int]) -> SuspectView:
