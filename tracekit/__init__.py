@@ -5,13 +5,17 @@
 True
 """
 
+from typing import TYPE_CHECKING, Any
+
 from tracekit.analyzers.run import attribute
 from tracekit.attribution import Attribution, Evidence, Suspect
 from tracekit.errors import Problem, TracekitError
-from tracekit.eval.leaderboard import evaluate
 from tracekit.ingest.pipeline import Ingest, load
 from tracekit.store import read_traces, write_traces
 from tracekit.trace import Agent, Label, Outcome, Source, Step, Task, ToolCall, Trace
+
+if TYPE_CHECKING:
+    from tracekit.eval.leaderboard import evaluate
 
 __version__ = "0.1.0"
 
@@ -36,3 +40,12 @@ __all__ = [
     "read_traces",
     "write_traces",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`evaluate` on first use: it needs numpy, which costs more than all the rest together."""
+    if name == "evaluate":
+        from tracekit.eval.leaderboard import evaluate
+
+        return evaluate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -39,15 +39,15 @@ def show(*renderables: RenderableType) -> None:
         target.print(renderable)
 
 
-def listing(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A plain table on stdout; every cell is neutralised, the last column wraps."""
+def listing(columns: Sequence[str], rows: Iterable[Sequence[object]], *, cut: bool = False) -> None:
+    """A plain table on stdout; every cell is neutralised, the last column wraps or is `cut`."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for number, column in enumerate(columns, 1):
-        last = number == len(columns)
-        table.add_column(column, no_wrap=not last, overflow="fold" if last else "ellipsis")
+        wraps = number == len(columns) and not cut
+        table.add_column(column, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
     for row in rows:
         table.add_row(*(Text(visible(str(cell))) for cell in row))
     show(table)

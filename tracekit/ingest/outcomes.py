@@ -144,7 +144,7 @@ def _csv_rows(text: str, file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise InputError(f"{file}:{reader.line_num}: more fields than the header has")
             yield reader.line_num, {key: value for key, value in row.items() if value}
     except csv.Error as error:
-        raise InputError(f"{file}:{reader.line_num}: not a CSV row: {error}") from None
+        raise InputError(f"{file}:{reader.reader.line_num}: not a CSV row: {error}") from None
 
 
 def _json_rows(text: str, file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -57,7 +57,11 @@ def command(
     elif len(found) == 1:
         show(terminal.trace_view(found[0]))
     else:
-        listing(("trace", "outcome", "steps", "agents", "format", "question"), map(_row, found))
+        listing(
+            ("trace", "outcome", "steps", "agents", "format", "question"),
+            map(_row, found),
+            cut=True,
+        )
     raise typer.Exit(code)
 
 
