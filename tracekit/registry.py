@@ -19,11 +19,18 @@ Kind = Literal["readers", "analyzers", "benchmarks"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "readers": {
         "tracekit": "tracekit.ingest.readers.tracekit_jsonl:TracekitJsonl",
+        "otlp-json": "tracekit.ingest.readers.otlp_json:OtlpJson",
+        "jaeger": "tracekit.ingest.readers.jaeger:Jaeger",
+        "trail": "tracekit.ingest.readers.trail:Trail",
+        "otel-span-json": "tracekit.ingest.readers.otel_span_json:OtelSpanJson",
+        "phoenix-export": "tracekit.ingest.readers.phoenix:Phoenix",
         "who-and-when": "tracekit.ingest.readers.who_and_when:WhoAndWhen",
         "openai-chat-messages": "tracekit.ingest.readers.openai_chat:OpenAIChat",
         "autogen-02-chat": "tracekit.ingest.readers.autogen_02_chat:AutoGen02Chat",
         "autogen-agentchat-04": "tracekit.ingest.readers.agentchat_04:AgentChat04",
         "magentic-one-jsonl": "tracekit.ingest.readers.magentic_one:MagenticOneJsonl",
+        "autogen-console": "tracekit.ingest.readers.autogen_console:AutoGenConsole",
+        "autogen-telemetry": "tracekit.ingest.readers.autogen_telemetry:AutoGenTelemetry",
         "mast": "tracekit.ingest.readers.mast:Mast",
         "tracertraj": "tracekit.ingest.readers.tracertraj:TracerTraj",
         "hyperagent-log": "tracekit.ingest.readers.hyperagent_log:HyperAgentLog",
@@ -31,6 +38,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "claude-code": "tracekit.ingest.readers.claude_code:ClaudeCode",
         "smolagents": "tracekit.ingest.readers.smolagents:Smolagents",
         "swe-agent": "tracekit.ingest.readers.swe_agent:SweAgent",
+        "google-adk": "tracekit.ingest.readers.google_adk:GoogleAdk",
     },
     "analyzers": {
         "constant": "tracekit.analyzers.baselines:Constant",

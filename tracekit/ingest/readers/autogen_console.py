@@ -1,0 +1,233 @@
+"""What AutoGen prints on a console, in a log of its own or kept by a harness as `output.stdout`.
+
+0.4 and later put a banner `---------- name ----------` before every message (`TextMessage (name)`
+since 0.5). 0.2 writes `name (to other):`, the message, and a line of 80 dashes; what stands
+between the dashes and the next header was printed while the next reply was made, and is kept
+with it. AutoGenBench adds markers that say whether the script ran to its end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+import msgspec
+
+from tracekit.errors import Problem
+from tracekit.ingest.build import Builder, rest
+from tracekit.ingest.decode import decode_text
+from tracekit.ingest.meters import read_usage
+from tracekit.ingest.parts import as_text
+from tracekit.ingest.peek import peek
+from tracekit.ingest.reprs import read_calls_repr
+from tracekit.ingest.sources import OpenSource
+from tracekit.ingest.textlog import entries, log_lines, strip_ansi
+from tracekit.trace import Outcome, Raw, Task, ToolCall, Trace
+
+_BANNER = re.compile(
+    r"^-{10} (?:(?P<type>\w+(?:Message|Event)) \((?P<source>[^()\n]{1,80})\)|(?P<name>\w{1,80})) -{10}$"
+)
+_HEADER = re.compile(r"^(?P<who>[^\s()-][^()\n]{0,80}?) \(to (?P<to>[^()\n]{1,80})\): *$")
+_DASHES = "-" * 80
+_TOKENS = re.compile(r"\n?\[Prompt tokens: (\d+), Completion tokens: (\d+)\]\s*$")
+_ASKED = re.compile(
+    r"^\*{5} Suggested (?:tool call|function [Cc]all)(?: \((?P<id>[^)\n]*)\))?: (?P<name>\S+) \*{5}\n"
+    r"Arguments: ?\n(?P<arguments>.*?)\n\*{5,}$",
+    re.MULTILINE | re.DOTALL,
+)
+_ANSWERED = re.compile(
+    r"^\*{5} Response from calling (?:tool|function) (?:\((?P<id>[^)\n]*)\)|\"?(?P<name>[^\n\"]*?)\"?)"
+    r" \*{5}\n(?P<result>.*?)\n\*{5,}$",
+    re.MULTILINE | re.DOTALL,
+)
+_EXIT = re.compile(r"^SCENARIO\.PY EXITED WITH CODE: (?P<code>-?\d+) !#!#", re.MULTILINE)
+_PASSED = "ALL TESTS PASSED !#!#"
+_STARTED = re.compile(r"^SCENARIO\.PY STARTING !#!#$", re.MULTILINE)
+
+
+class AutoGenConsole:
+    """Reads console transcripts of both generations of AutoGen."""
+
+    name: ClassVar[str] = "autogen-console"
+
+    def sniff(self, head: bytes, name: str) -> float:
+        """Sure of AutoGenBench's markers and of a harness; headers alone may be quoted."""
+        value = peek(head)
+        if value is not None:
+            return 0.85 if _stdout(value) is not None else 0.0
+        text = strip_ansi(decode_text(head))
+        if text.startswith("RUN.SH STARTING !#!#") or _STARTED.search(text):
+            return 0.95
+        lines = text.split("\n")
+        if _DASHES in lines and any(map(_HEADER.match, lines)):
+            return 0.85
+        return 0.8 if any(map(_BANNER.match, lines)) else 0.0
+
+    def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
+        """One trace per file."""
+        record: dict[str, Any] = {}
+        lines: Iterable[tuple[Raw, str]] = log_lines(source)
+        if peek(source.head) is not None:
+            value = source.json()
+            stdout = _stdout(value)
+            if stdout is None:
+                yield value if isinstance(value, Problem) else source.problem(None, "no output")
+                return
+            record = value
+            lines = (
+                (Raw(record=f"/output/stdout#{number}"), strip_ansi(line))
+                for number, line in enumerate(stdout.split("\n"), 1)
+            )
+        yield _transcript(source, self.name, list(lines), record)
+
+
+def _stdout(value: Any) -> str | None:
+    output = value.get("output") if isinstance(value, dict) and "execution" in value else None
+    stdout = output.get("stdout") if isinstance(output, dict) else None
+    return stdout if isinstance(stdout, str) else None
+
+
+class _Message(msgspec.Struct):
+    """A message of the transcript."""
+
+    raw: Raw
+    who: str | None
+    body: list[str]
+    to: str | None = None
+    type: str | None = None
+    before: str = ""
+    """What was printed while it was made."""
+
+
+def _transcript(
+    source: OpenSource, format: str, lines: list[tuple[Raw, str]], record: dict[str, Any]
+) -> Trace:
+    text = "\n".join(line for _, line in lines)
+    banners = any(_BANNER.match(line) for _, line in lines)
+    found, before, after = _with_banners(lines) if banners else _with_headers(lines)
+    if not found:
+        found = [_Message(lines[0][0], None, [line for _, line in lines])]
+        before = after = ""
+    build = Builder(source, format, framework="autogen" if found[0].who else None)
+    extra = _harness(record)
+    for message in found:
+        if message.who == "Summary" and message.type is None:
+            extra["summary"] = "\n".join(message.body).strip()
+        else:
+            source.see(message.raw.record)
+            _add(build, message)
+    for name in ("user", "user_proxy"):
+        if any(step.agent == name for step in build.steps):
+            build.agent(name, role="user")
+    extra |= {key: value for key, value in (("before", before), ("after", after)) if value}
+    first = build.steps[0] if build.steps and build.steps[0].agent != "unknown" else None
+    expected = source.sibling("expected_answer.txt")
+    return build.trace(
+        source.default_id(),
+        task=Task(
+            question=first.content if first else "",
+            expected=decode_text(expected).strip() or None if expected else None,
+        ),
+        outcome=_outcome(text, record),
+        extra=extra,
+        sha256=source.sha256,
+    )
+
+
+def _with_banners(lines: list[tuple[Raw, str]]) -> tuple[list[_Message], str, str]:
+    """0.4: a message runs from its banner to the next one."""
+    found: list[_Message] = []
+    before = ""
+    for entry in entries(lines, _BANNER):
+        if entry.header is None:
+            before = entry.text.strip()
+            continue
+        body = entry.text.removeprefix("\n").split("\n")
+        who = entry["source"] or entry["name"]
+        found.append(_Message(entry.raw, who, body, type=entry["type"] or None))
+    return found, before, ""
+
+
+def _with_headers(lines: list[tuple[Raw, str]]) -> tuple[list[_Message], str, str]:
+    """0.2: a message runs from its header to a line of dashes; inside, headers are quotes."""
+    found: list[_Message] = []
+    is_open = False
+    printed: list[str] = []
+    preamble = ""
+    for raw, line in lines:
+        header = None if is_open else _HEADER.match(line)
+        if header is not None:
+            between = _unframed(printed)
+            if not found:
+                preamble, between = between, ""
+            found.append(_Message(raw, header["who"], [], header["to"], before=between))
+            is_open, printed = True, []
+        elif is_open and line == _DASHES:
+            is_open = False
+        elif is_open:
+            found[-1].body.append(line)
+        else:
+            printed.append(line)
+    return found, preamble, _unframed(printed)
+
+
+def _unframed(printed: list[str]) -> str:
+    return "\n".join(line for line in printed if line != _DASHES).strip()
+
+
+def _add(build: Builder, message: _Message) -> None:
+    text = "\n".join(message.body).strip("\n")
+    usage = None
+    counted = _TOKENS.search(text)
+    if counted is not None:
+        usage = read_usage({"prompt_tokens": counted[1], "completion_tokens": counted[2]})
+        text = text[: counted.start()]
+    tools = read_calls_repr(text) or _starred(text)
+    named = tuple(_named(build, call) for call in tools)
+    extra = {"printed_before": message.before} if message.before else {}
+    if message.type:
+        extra["type"] = message.type
+    build.add(message.who, text, message.raw, to=message.to, tools=named, usage=usage, extra=extra)
+
+
+def _starred(text: str) -> tuple[ToolCall, ...]:
+    """Requests and answers as 0.2 prints them, between stars."""
+    asked = [
+        ToolCall(found["name"], found["arguments"], call_id=found["id"] or None)
+        for found in _ASKED.finditer(text)
+    ]
+    answered = [
+        ToolCall(found["name"] or "", result=found["result"], call_id=found["id"] or None)
+        for found in _ANSWERED.finditer(text)
+    ]
+    return (*asked, *answered)
+
+
+def _named(build: Builder, call: ToolCall) -> ToolCall:
+    request = build.asked(call.call_id)
+    if call.name or request is None:
+        return call
+    return msgspec.structs.replace(call, name=request.name)
+
+
+def _harness(record: dict[str, Any]) -> dict[str, Any]:
+    """What a harness says about the script, without the output that became steps."""
+    kept = rest(record, "output")
+    output = rest(record["output"], "stdout") if record else {}
+    return kept | ({"output": output} if output else {})
+
+
+def _outcome(text: str, record: dict[str, Any]) -> Outcome:
+    """Only a script that did not finish says something about the run: it failed."""
+    if _PASSED in text:
+        return Outcome("success", by=_PASSED)
+    exited = _EXIT.search(text)
+    if exited is not None and exited["code"] != "0":
+        told = [line for line in text[: exited.start()].rstrip().split("\n") if line.strip()]
+        return Outcome("failure", reason=told[-1] if told else None, by=exited[0])
+    execution = record.get("execution")
+    if isinstance(execution, dict) and execution.get("success") is False:
+        reason = as_text(execution.get("error")) or None
+        return Outcome("failure", reason=reason, by="execution.success")
+    return Outcome()
