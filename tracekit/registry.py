@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracekit.errors import ContractError, UnknownName, UsageError
+from tracekit.errors import ContractError, TracekitError, UnknownName, UsageError
 
 Kind = Literal["readers", "analyzers", "benchmarks"]
 
@@ -105,5 +105,7 @@ def load(target: str, what: str = "object") -> Any:
         raise UsageError(f"{what}: {target!r} is not of the form module:attribute")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except TracekitError:
+        raise
+    except Exception as error:  # importing runs the code of a stranger
         raise ContractError(f"{what} does not load from {target}: {error}") from error

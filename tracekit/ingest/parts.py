@@ -77,7 +77,9 @@ def read_content(content: Any) -> Content:
         text, medium = _text_part(part) if call is None else (call.result or "", None)
         if medium is not None:
             media.append(msgspec.structs.replace(medium, at=sum(len(t) + 1 for t in texts)))
-        thoughts += isinstance(part, dict) and part.get("type") in _REASONING
+        thoughts += isinstance(part, dict) and (
+            part.get("type") in _REASONING or part.get("thought") is True
+        )
         if text:
             texts.append(text)
     only_thought = bool(texts) and thoughts == len(texts)
@@ -97,8 +99,16 @@ def _text_part(part: Any) -> tuple[str, Media | None]:
         return as_text(part), None
     kind = part.get("type")
     for key in _MEDIA:
-        if kind == key or (kind is None and key in part):
+        if kind == key or (kind is None and part.get(key) is not None):
             return f"[{_MEDIA[key]}]", _media(part, _MEDIA[key])
+    for key in (
+        "executable_code",
+        "executableCode",
+        "code_execution_result",
+        "codeExecutionResult",
+    ):
+        if isinstance(part.get(key), dict):
+            return as_text(part[key].get("code") or part[key].get("output")), None
     for key in ("text", "thinking", "reasoning", "content", "output", "data"):
         if isinstance(part.get(key), str):
             return str(part[key]), None
