@@ -51,7 +51,7 @@ clean: ## remove everything that make made
 
 .PHONY: browser
 browser:
-	@command -v chromium > /dev/null && command -v chromedriver > /dev/null \
+	@test -x /usr/bin/chromium -a -x /usr/bin/chromedriver \
 		|| .ci/packages chromium chromium-driver
 
 $(VENV)/.made:

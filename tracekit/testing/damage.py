@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 BOM = b"\xef\xbb\xbf"
@@ -62,29 +62,24 @@ def stains(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "lone surrogates", data.replace(b'": "', b'": "\\ud800', 50)
 
 
-def swaps(data: bytes, limit: int = 400) -> Iterator[tuple[str, bytes]]:
+def swaps(data: bytes, limit: int = 200) -> Iterator[tuple[str, bytes]]:
     """The file with one JSON value swapped for another type, at up to `limit` places.
 
     Every JSON document of the file is tried, in its first lines; other text gives nothing.
     """
+    lines: list[bytes] = []
     try:
-        whole = [json.loads(data)]
-        lines: list[bytes] = []
+        root = [json.loads(data)]
     except (ValueError, RecursionError):
         lines = data.splitlines()
-        whole = _decoded(lines[:40])
-    places = [(n, path) for n, document in enumerate(whole) for path in _places(document, ())]
-    step = max(1, len(places) // limit)
-    for number, (n, path) in enumerate(places[::step]):
+        root = _decoded(lines[:40])
+    places = [path for path in _places(root, ()) if path]
+    for number, path in enumerate(places[:: max(1, len(places) // limit)]):
         value = _OTHERS[number % len(_OTHERS)]
-        swapped = copy.deepcopy(whole)
-        swapped[n] = _swap(swapped[n], path, value)
-        what = f"{json.dumps(value)[:30]} at {'/'.join(map(str, path)) or 'the top'}"
-        if lines:
-            text = [json.dumps(document).encode() for document in swapped]
-            yield f"{what} of line {n + 1}", b"\n".join([*text, *lines[len(text) :]])
-        else:
-            yield what, json.dumps(swapped[0], indent=1).encode()
+        with _swapped(root, path, value):
+            texts = [json.dumps(document).encode() for document in root]
+        what = f"{json.dumps(value)[:30]} at {'/'.join(map(str, path))}"
+        yield what, b"\n".join([*texts, *lines[len(texts) :]])
 
 
 _OTHERS: tuple[Any, ...] = (
@@ -106,22 +101,16 @@ def _decoded(lines: list[bytes]) -> list[Any]:
 
 def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     yield path
-    children = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
-    for key, child in children:
-        yield from _places(child, (*path, key))
+    if isinstance(value, dict | list):
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places(child, (*path, key))
 
 
-def _swap(document: Any, path: tuple[Any, ...], value: Any) -> Any:
-    if not path:
-        return value
-    node = document
+@contextmanager
+def _swapped(root: Any, path: tuple[Any, ...], value: Any) -> Iterator[None]:
+    node = root
     for key in path[:-1]:
         node = node[key]
-    node[path[-1]] = value
-    return document
+    kept, node[path[-1]] = node[path[-1]], value
+    yield
+    node[path[-1]] = kept

@@ -51,6 +51,8 @@ class TracerTraj:
                 yield document
                 continue
             listed = isinstance(document.value, list)
+            if document.value == []:
+                yield source.skip_file("the list of runs is empty", line=document.line)
             for position, row in enumerate(document.value if listed else [document.value]):
                 pointer = f"/{position}/history" if listed else "/history"
                 if isinstance(row, dict) and isinstance(row.get("history"), list):

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
-from tracekit.names import speaker
 from tracekit.ingest.parts import as_text, read_content
 from tracekit.ingest.sources import OpenSource
+from tracekit.names import speaker
 from tracekit.trace import Label, Outcome, Task, Trace
 
 
@@ -68,7 +68,7 @@ class WhoAndWhen:
                 id=as_text(record.get("question_ID")) or None,
             ),
             outcome=_outcome(record),
-            labels=_labels(record),
+            labels=_labels(record, len(build.steps)),
             extra=rest(record, *_KNOWN),
             sha256=source.sha256,
         )
@@ -87,16 +87,18 @@ def _outcome(record: dict[str, Any]) -> Outcome:
     return Outcome()
 
 
-def _labels(record: dict[str, Any]) -> list[Label]:
+def _labels(record: dict[str, Any], steps: int) -> list[Label]:
     if "mistake_agent" not in record and "mistake_step" not in record:
         return []
-    step = as_text(record.get("mistake_step")).strip()
+    written = as_text(record.get("mistake_step")).strip()
+    step = int(written) if written.isdecimal() and len(written) < 10 else steps
     return [
         Label(
             definition="decisive",
             agent=speaker(as_text(record.get("mistake_agent"))).name,
-            step=int(step) if step.isdigit() else None,
+            step=step if step < steps else None,
             reason=as_text(record.get("mistake_reason")) or None,
             base=0,
+            extra={} if step < steps else {"mistake_step": record.get("mistake_step")},
         )
     ]
