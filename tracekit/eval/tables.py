@@ -165,7 +165,7 @@ def _rich_table(board: Leaderboard, subset: str, rows: list[Row]) -> Table:
 def _step_tests(board: Leaderboard, subset: str) -> dict[str, str]:
     """P of the step against the first method, by method, as text."""
     chosen = [pair for pair in board.pairs if (pair.subset, pair.metric) == (subset, "step")]
-    return {pair.second: f"{pair.mid_p:.3f}" for pair in chosen}
+    return {p.second: "<.001" if p.mid_p < 0.0005 else f"{p.mid_p:.3f}" for p in chosen}
 
 
 def _narrow(cell: Cell | None, metric: str) -> str:
