@@ -7,7 +7,7 @@
     │   └── SchemaError           a document does not follow a tracekit schema
     ├── BackendError              something outside tracekit is needed and not there (exit code 4)
     │   └── MissingExtra          an optional dependency is not installed
-    └── ContractError             a plug-in broke its protocol
+    └── ContractError             a plug-in broke its protocol (exit code 4)
 
 A failed *record* is data, not an exception: readers yield a `Problem` and go on. A broken
 *machine* (a full disk, a missing directory, a plug-in with a bug) is an exception. `boundary`
@@ -70,7 +70,9 @@ class MissingExtra(BackendError):
 
 
 class ContractError(TracekitError):
-    """A plug-in does not keep the promises of its protocol."""
+    """A plug-in does not load, or does not keep the promises of its protocol."""
+
+    exit_code = 4
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -39,6 +39,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "smolagents": "tracekit.ingest.readers.smolagents:Smolagents",
         "swe-agent": "tracekit.ingest.readers.swe_agent:SweAgent",
         "google-adk": "tracekit.ingest.readers.google_adk:GoogleAdk",
+        "openhands": "tracekit.ingest.readers.openhands:OpenHands",
     },
     "analyzers": {
         "constant": "tracekit.analyzers.baselines:Constant",

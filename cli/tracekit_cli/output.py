@@ -44,13 +44,22 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[object]], *, cut: bo
     from rich.table import Table
     from rich.text import Text
 
+    from tracekit.report.terminal import console
+
+    lines = [[visible(str(cell)) for cell in row] for row in rows]
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for number, column in enumerate(columns, 1):
-        wraps = number == len(columns) and not cut
-        table.add_column(column, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
-    for row in rows:
-        table.add_row(*(Text(visible(str(cell))) for cell in row))
-    show(table)
+    target = console()
+    room = target.width
+    for number, column in enumerate(columns[:-1]):
+        width = min(max([len(column), *(len(line[number]) for line in lines)]), 40)
+        table.add_column(column, no_wrap=True, width=width)
+        room -= width + 2
+    table.add_column(
+        columns[-1], no_wrap=cut, overflow="ellipsis" if cut else "fold", max_width=max(room, 20)
+    )
+    for line in lines:
+        table.add_row(*map(Text, line))
+    target.print(table)
 
 
 def note(text: str, *, quiet: bool = False) -> None:

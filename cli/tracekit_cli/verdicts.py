@@ -8,15 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from tracekit.analyzers.run import attribute
-from tracekit.attribution import Attribution
+from tracekit.analyzers.run import abstain, attribute
+from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
-from tracekit.errors import Problem
+from tracekit.errors import Problem, boundary
 from tracekit.ingest.files import find_files
 from tracekit.ingest.outcomes import Outcomes
 from tracekit.ingest.pipeline import Ingest
 from tracekit.protocols import Analyzer
-from tracekit.report import html, terminal
+from tracekit.report import terminal
 from tracekit.report.machine import verdict_lines
 from tracekit.trace import Trace
 from tracekit_cli.output import emit, note, show
@@ -48,6 +48,7 @@ class Verdicts:
         self.pairs: list[Pair] = []
         """Explained runs with their verdicts, kept for tables and reports."""
         formats = [request.format] if request.format else None
+        self._failures: list[Problem] = []
         self._ingest = Ingest(request.paths, formats=formats)
 
     @property
@@ -56,9 +57,10 @@ class Verdicts:
         return self.counted.total()
 
     def problems(self) -> list[Problem]:
-        """What went wrong in files and in the outcome check."""
+        """What went wrong in files, in the method and in the outcome check."""
         found = [problem for report in self._ingest.files for problem in report.problems]
-        return found + (self.request.outcomes.problems if self.request.outcomes else [])
+        checks = self.request.outcomes.problems if self.request.outcomes else []
+        return found + self._failures + checks
 
     def __iter__(self) -> Iterator[Pair]:
         """Every run with its verdict, lazily and in order; successes come with an abstention."""
@@ -70,10 +72,16 @@ class Verdicts:
                 if request.outcomes is not None:
                     trace = request.outcomes.apply(trace)
                 self.counted[trace.outcome.status] += 1
-                verdict = attribute(
-                    trace, request.analyzer, context=request.context, even_success=request.all
-                )
-                yield trace, verdict
+                yield trace, self._verdict(trace)
+
+    def _verdict(self, trace: Trace) -> Attribution:
+        """The method's verdict; a method that breaks on one run abstains there, and we go on."""
+        request, method = self.request, self.request.analyzer
+        with boundary(f"{method.name} failed on {trace.id}", trace.source.path) as failure:
+            return attribute(trace, method, context=request.context, even_success=request.all)
+        assert failure.problem is not None
+        self._failures.append(failure.problem)
+        return abstain(trace, Method(name=method.name), failure.problem.what)
 
     def print_lines(self, *, top: int | None, keep: bool) -> None:
         """One JSON line per run as soon as it is known; `keep` holds the verdicts for a report."""
@@ -110,6 +118,8 @@ class Verdicts:
 
 def write_report(path: Path, verdicts: Verdicts, *, quiet: bool = False) -> None:
     """The HTML report of the verdicts that were kept, and where it is."""
+    from tracekit.report import html  # jinja2 only where a report is wanted
+
     counted = {} if verdicts.request.all else {"success": verdicts.counted["success"]}
     html.write_html(path, verdicts.pairs, counted=counted)
     note(f"wrote {path}", quiet=quiet)

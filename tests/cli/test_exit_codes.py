@@ -148,3 +148,45 @@ def test_debug_shows_the_traceback(spawn):
     ran = spawn("--debug", "show", "nowhere")
     assert ran.code == 1
     assert "Traceback" in ran.err
+
+
+@pytest.fixture
+def broken_reader(monkeypatch, tmp_path):
+    """A foreign reader whose module raises when it is imported."""
+    from tracekit import registry
+
+    (tmp_path / "burst_plugin.py").write_text("raise RuntimeError('burst')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(registry.BUILT_IN["readers"], "burst", "burst_plugin:Reader")
+    registry.plugins.cache_clear()
+    yield
+    registry.plugins.cache_clear()
+
+
+def test_a_plugin_that_does_not_load_is_listed_and_breaks_nothing(run, logs, broken_reader):
+    ran = run("plugins", "--json")
+    assert ran.code == 4
+    assert "RuntimeError" in ran.out or "burst" in ran.out
+    assert "1 plug-ins do not load: burst" in ran.err
+    assert run("doctor").code == 1
+    ran = run("attribute", logs / "ag2", "--json")
+    assert ran.code == 0
+    assert "rain-barrels" in ran.out
+    assert "reader 'burst' does not load from burst_plugin:Reader: burst" in ran.err
+
+
+def test_a_method_that_breaks_on_one_run_goes_on_with_the_next(run, logs, monkeypatch):
+    from tracekit.analyzers.first_error import FirstError
+
+    good = FirstError.attribute
+
+    def burst(self, trace, context):
+        if trace.id.startswith("rain"):
+            raise ZeroDivisionError("burst")
+        return good(self, trace, context)
+
+    monkeypatch.setattr(FirstError, "attribute", burst)
+    ran = run("attribute", logs / "ag2", "-m", "first-error", "--json")
+    assert ran.code == 3
+    assert "ferry-timetable" in ran.out
+    assert "first-error failed on rain-barrels" in ran.err

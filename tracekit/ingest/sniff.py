@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracekit import registry
-from tracekit.errors import boundary
+from tracekit.errors import ContractError, Problem, boundary
 from tracekit.ingest.sources import OpenSource
 from tracekit.protocols import Reader
 
@@ -24,7 +24,18 @@ def sniff(source: OpenSource, names: Sequence[str] | None = None) -> tuple[Reade
     best: Reader | None = None
     surest = 0.0
     for name in names or registry.plugins("readers"):
-        reader: Reader = registry.get("readers", name)
+        try:
+            reader: Reader = registry.get("readers", name)
+        except ContractError as error:
+            source.warnings.append(
+                Problem(
+                    what=str(error),
+                    path=source.path,
+                    severity="warning",
+                    do="repair or uninstall the plug-in; `tracekit plugins` lists it",
+                )
+            )
+            continue
         sure = 0.0
         with boundary(f"reader {name!r} could not judge the file", source.path) as failure:
             sure = reader.sniff(source.head, source.name)
