@@ -9,7 +9,9 @@ import pytest
 
 from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.errors import InputError, Problem
+from tracekit.eval import tables
 from tracekit.eval.benchmarks.who_and_when import WhoAndWhen, released
+from tracekit.eval.dataset import read
 from tracekit.eval.leaderboard import evaluate
 from tracekit.folds import grouped_folds
 from tracekit.metrics import score
@@ -73,7 +75,8 @@ def test_every_layout(folder, tmp_path_factory, place):
     assert len(list(BENCH.load(root))) == 3
 
 
-def test_half_of_the_benchmark_is_enough(folder):
+def test_one_part_is_enough(folder):
+    assert len(list(BENCH.load(folder / "Who&When" / "Algorithm-Generated"))) == 2
     for file in (folder / "Who&When" / "Hand-Crafted").iterdir():
         file.unlink()
     (folder / "Who&When" / "Hand-Crafted").rmdir()
@@ -128,6 +131,16 @@ def test_official_against_strict(folder):
         assert BENCH.official(first, verdict) == (True, right)
     silent = Attribution(trace_id=first.id, method=Method("x"), abstained="no")
     assert BENCH.official(first, silent) == (False, False)
+
+
+def test_a_copied_file_is_one_run(folder):
+    part = folder / "Who&When" / "Algorithm-Generated"
+    (part / "old").mkdir()
+    (part / "old" / "1.json").write_bytes((part / "1.json").read_bytes())
+    found = read(BENCH, folder)
+    assert len(found.items) == 3
+    (problem,) = found.problems
+    assert (problem.severity, problem.path.endswith("old/1.json")) == ("warning", True)
 
 
 # --- the real data, counted without tracekit's readers and scorers ---
@@ -226,3 +239,13 @@ def test_folds_depend_on_the_seed(data):
     one, two = (grouped_folds(traces, BENCH.group, 10, seed) for seed in (0, 1))
     assert (one != two).any()
     assert math.isclose(sum(one.tolist()) / len(one), 4.5, abs_tol=0.5)
+
+
+@pytest.mark.data
+def test_the_documented_table_is_what_is_measured(measured):
+    page = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text().splitlines()
+    told = [line for line in page if " | hidden | " in line]
+    lines = tables.as_markdown(measured).splitlines()
+    now = [line for line in lines if " | hidden | " in line]
+    assert len(now) == 3 * 5
+    assert [line for line in now if line not in told] == []

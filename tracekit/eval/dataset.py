@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -44,11 +45,17 @@ def read(benchmark: Benchmark, path: Path, *, with_answer: bool = False) -> Data
     items: list[Item] = []
     problems: list[Problem] = []
     unlabelled = 0
+    ids: set[str] = set()
     for found in benchmark.load(path):
         if isinstance(found, Problem):
             if found.severity != "skip":
                 problems.append(found)
             continue
+        if found.id in ids:  # a copy of a file: counting it twice would count its verdict twice
+            where = found.source.path
+            problems.append(Problem(what=f"run {found.id} was read before", path=where, **_COPY))
+            continue
+        ids.add(found.id)
         label = gold(found, benchmark.definition)
         if label is None:
             unlabelled += 1
@@ -66,6 +73,9 @@ def read(benchmark: Benchmark, path: Path, *, with_answer: bool = False) -> Data
     if not items:
         raise InputError(f"{path}: no run with a {benchmark.definition} label; see docs/data.md")
     return Dataset(tuple(items), unlabelled, tuple(problems))
+
+
+_COPY: dict[str, Any] = {"severity": "warning", "do": "remove the copy"}
 
 
 def blind(trace: Trace, definition: Definition, with_answer: bool) -> Trace:

@@ -35,10 +35,13 @@ class WhoAndWhen:
     base: ClassVar[int] = 0
 
     def load(self, path: Path) -> Iterator[Trace | Problem]:
-        """The runs under `path`: `$TRACEKIT_DATA`, its benchmark folder, or the public repository.
+        """The runs under `path`; raises `InputError` when neither part is found there.
 
-        Raises `InputError` when neither part is found there.
+        `path` is `$TRACEKIT_DATA`, its benchmark folder, a checkout of the public repository, or
+        the folder of one part.
         """
+        if path.name in FOLDERS and path.is_dir():
+            return iter(Ingest([path], formats=["who-and-when"]))
         for place in _PLACES:
             folders = [path / place / name for name in FOLDERS]
             found = [folder for folder in folders if folder.is_dir()]
