@@ -33,7 +33,7 @@ def read_usage(usage: Any, model: Any = None, cost: Any = None) -> Usage | None:
     table = usage if isinstance(usage, dict) else {}
     given = _first(table, _INPUT)
     cached = [as_count(table.get(key)) for key in _CACHED]
-    if any(cached):
+    if any(cached) and "prompt_tokens" not in table:  # LiteLLM's count has them in already
         given = (given or 0) + sum(count or 0 for count in cached)
     produced = _first(table, _OUTPUT)
     price = as_number(cost)
