@@ -33,7 +33,8 @@ def command(
     Example:
       tracekit demo --html demo.html
     """
-    with as_file(files("tracekit_cli") / "examples") as examples:
+    with as_file(files("tracekit_cli") / "examples") as packaged:
+        examples = nearby(packaged.resolve())
         request = Request(
             paths=(str(examples / "logs"),),
             analyzer=registry.get("analyzers", method),
@@ -44,6 +45,12 @@ def command(
         write_report(html, verdicts, quiet=True)
         code = report_problems(verdicts.problems())
         show(f"Report: {one_line(str(html.resolve()), 300)}")
-        note(f"The logs, and the truth about them: {examples.resolve()}/README.md")
+        note(f"The logs, and the truth about them: {examples}/README.md")
     note("Your own: tracekit attribute DIR --html report.html")
     raise typer.Exit(code)
+
+
+def nearby(path: Path) -> Path:
+    """The path as a person in this folder would write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
