@@ -52,21 +52,29 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One method on one trace: what it said, what the label says, what that is worth."""
 
     method: str
+    """Name of the method."""
     trace_id: str
+    """Id of the trace."""
     subset: str = ""
+    """Part of the benchmark; empty when it has none."""
     group: str = ""
     """Hash of the question: cases of one group are not independent."""
     seed: int = 0
+    """Seed of the folds and of the method's random choices."""
     fold: int | None = None
     """Fold that was left out when the method was fitted; None = it was not fitted here."""
     steps: int
     """Length of the trace."""
     gold_agent: str | None
+    """The label's agent; None = not said."""
     gold_step: int | None
+    """The label's step, 0-based; None = not said."""
     agent: str | None = None
-    """The answer; None = there is none."""
+    """Agent of the first suspect; None = there is no answer."""
     step: int | None = None
+    """Step of the first suspect, 0-based; None = there is no answer."""
     scores: Scores = WRONG
+    """What the answer is worth."""
     abstained: str | None = None
     """Why the method gave no answer; None = it gave one, or failed."""
     failed: str | None = None

@@ -17,8 +17,11 @@ class Estimate(msgspec.Struct, frozen=True):
     """A value and the interval that goes with it, in the units of the value."""
 
     value: float
+    """The share, mean or other figure itself."""
     low: float
+    """Lower end of the interval."""
     high: float
+    """Upper end of the interval."""
 
 
 class McNemar(msgspec.Struct, frozen=True):

@@ -38,18 +38,22 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     low: float
     """95 % interval: Wilson's for shares, the bootstrap over groups for means."""
     high: float
+    """Upper end of the same interval."""
     group_low: float
     """95 % interval of the bootstrap over groups: cases of one question are not independent."""
     group_high: float
+    """Upper end of the same interval."""
     least: float
     """Lowest value of any one seed; equal to `value` for one seed."""
     most: float
+    """Highest value of any one seed."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One method on one part of the benchmark."""
 
     method: str
+    """Name of the method, or `uniform`."""
     subset: str
     """Name of the part, `all` for the whole benchmark."""
     fit: Fit
@@ -70,12 +74,17 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """Two methods on the same cases under the first seed (McNemar)."""
 
     subset: str
+    """Name of the part, `all` for the whole benchmark."""
     metric: str
+    """What is compared: `step` or `agent`."""
     first: str
+    """The method named first in the evaluation."""
     second: str
+    """The method it is compared with."""
     only_first: int
     """Cases that only the first method has right."""
     only_second: int
+    """Cases that only the second method has right."""
     exact: float
     """Two-sided exact p."""
     mid_p: float
@@ -86,17 +95,23 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     """The result of an evaluation. Holds no clock: the same input gives the same bytes."""
 
     benchmark: str
+    """Name of the benchmark."""
     definition: Definition
     """What the labels mean."""
     base: int
     """What the source counts its first step as; verdicts and labels count from 0 here."""
     scorer: Scorer
+    """`strict` or `official`."""
     lenient: bool
     """True when the scorer is the benchmark's own."""
     with_answer: bool
+    """Whether methods were shown the correct answer of the task."""
     refit: bool
+    """Whether fitted methods were fitted anew per fold; constants always are."""
     folds: int
+    """Folds of the cross-validation."""
     seeds: tuple[int, ...]
+    """One deal of the folds each."""
     n: int
     """Labelled traces."""
     groups: int
@@ -106,7 +121,9 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     subsets: dict[str, int]
     """Labelled traces by part of the benchmark."""
     rows: tuple[Row, ...]
+    """Figures by part and method."""
     pairs: tuple[Pair, ...]
+    """The first method against each other one, by part and metric."""
     problems: tuple[Problem, ...] = ()
     """What of the data could not be read."""
     cases: tuple[Case, ...] = ()

@@ -32,6 +32,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A method as it enters the table."""
 
     name: str
+    """What its row is called."""
     analyzer: Analyzer | None
     """None for the row that is worked out."""
     fit: Fit = "none"
@@ -45,9 +46,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Everything but the method: the cases, the deal of folds, the scorer."""
 
     items: Sequence[Item]
+    """The cases."""
     folds: np.ndarray
     """Fold of each item, int array of shape (n_items,)."""
     context: Context
+    """What a method may use; holds the seed."""
     official: Benchmark | None = None
     """Score by this benchmark's own scorer; None = strictly."""
 

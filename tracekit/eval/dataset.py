@@ -21,14 +21,18 @@ class Item(msgspec.Struct, frozen=True):
     labelled: Trace
     """The same with its labels of the benchmark's definition: what methods are fitted on."""
     label: Label
+    """What is right."""
     subset: str
+    """Part of the benchmark; empty when it has none."""
     group: str
+    """Key of the question: runs of one group share a fold."""
 
 
 class Dataset(msgspec.Struct, frozen=True):
     """The labelled runs of a benchmark, and what could not be used."""
 
     items: tuple[Item, ...]
+    """In the order in which the benchmark yields them."""
     unlabelled: int
     """Traces without a label of the benchmark's definition."""
     problems: tuple[Problem, ...]
