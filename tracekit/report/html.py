@@ -27,6 +27,7 @@ from tracekit.report.view import RunView, Shown, State, run_view
 from tracekit.report.visible import one_line
 from tracekit.store import atomic
 from tracekit.trace import Trace
+from tracekit.version import __version__
 
 Pair = tuple[Trace, Attribution]
 
@@ -84,7 +85,7 @@ def render(
             style=Markup(style),  # noqa: S704 (our own files)
             early=Markup(_static(EARLY)),  # noqa: S704
             script=Markup(script),  # noqa: S704
-            version=_version(),
+            version=__version__,
         )
     )
 
@@ -172,9 +173,3 @@ def _environment() -> jinja2.Environment:
     }
     environment.filters.update(filters)
     return environment
-
-
-def _version() -> str:
-    from tracekit import __version__  # the root imports everything; nothing here may need it early
-
-    return __version__

@@ -14,7 +14,7 @@ function textBlock(spans, open) {
 
 function part(name, spans, open, kind = "") {
   if (!spans) return [];
-  return [make("div", { class: `part ${kind}` }, make("h5", {}, name), textBlock(spans, open))];
+  return [make("div", { class: `part ${kind}` }, make("h4", {}, name), textBlock(spans, open))];
 }
 
 function toolBlock(tool, open) {
