@@ -13,11 +13,10 @@ from tracekit.errors import Problem, TracekitError
 from tracekit.ingest.pipeline import Ingest, load
 from tracekit.store import read_traces, write_traces
 from tracekit.trace import Agent, Label, Outcome, Source, Step, Task, ToolCall, Trace
+from tracekit.version import __version__
 
 if TYPE_CHECKING:
     from tracekit.eval.leaderboard import evaluate
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Agent",
@@ -34,6 +33,7 @@ __all__ = [
     "ToolCall",
     "Trace",
     "TracekitError",
+    "__version__",
     "attribute",
     "evaluate",
     "load",

@@ -43,7 +43,7 @@ def json_schema(name: str) -> dict[str, Any]:
         raise UnknownName("schema", name, sorted(DOCUMENTS))
     document = registry.load(DOCUMENTS[name], f"schema {name!r}")
     schema = msgspec.json.schema(document)
-    for struct in _structs(document, set()):
+    for struct in structs(document, set()):
         _describe(schema["$defs"][struct.__name__], struct)
     schema = {"$schema": DIALECT, "$id": f"urn:{version(name).replace('/', ':')}", **schema}
     return msgspec.json.decode(msgspec.json.encode(schema), type=dict[str, Any])
@@ -67,7 +67,7 @@ def _describe(schema: dict[str, Any], struct: type[msgspec.Struct]) -> None:
             schema["properties"][field]["description"] = text
 
 
-def _structs(document: Any, found: set[type]) -> Iterator[type[msgspec.Struct]]:
+def structs(document: Any, found: set[type]) -> Iterator[type[msgspec.Struct]]:
     """A struct and every struct its fields mention, each once."""
     if document in found:
         return
@@ -75,11 +75,11 @@ def _structs(document: Any, found: set[type]) -> Iterator[type[msgspec.Struct]]:
         found.add(document)
         yield document
         for hint in typing.get_type_hints(document).values():
-            yield from _structs(hint, found)
+            yield from structs(hint, found)
     else:
         for part in typing.get_args(document):
             if isinstance(part, type) or typing.get_args(part):
-                yield from _structs(part, found)
+                yield from structs(part, found)
 
 
 def field_docs(struct: type) -> dict[str, str]:

@@ -71,19 +71,26 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How a batch is read; part of the manifest."""
 
     formats: tuple[str, ...] | None = None
+    """Readers to choose from; None = all."""
     limits: Limits = Limits()
+    """Caps against bombs and accidents."""
     keep_duplicates: bool = False
+    """Whether a trace equal to an earlier one is written too."""
 
 
 class Manifest(msgspec.Struct, kw_only=True, tag_field="schema", tag=MANIFEST):
     """The account of a batch, machine-readable; the same inputs give the same bytes."""
 
     output: str
+    """The file of traces, as the user named it."""
     sha256: str
     """Hash of the output before compression."""
     totals: dict[str, Any]
+    """Files, records, traces, steps, by format, and problems by severity."""
     options: Options
+    """How the batch was read."""
     files: list[FileReport]
+    """A report of every file, in the order of the inputs."""
     duplicates: list[tuple[str, str]]
     """(path, trace id) of every trace left out because an equal one came before it."""
     joined: list[str]

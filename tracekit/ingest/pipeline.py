@@ -24,14 +24,19 @@ class FileReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What became of one file; the manifest is a list of these."""
 
     path: str
+    """The file as the user named it; a member of an archive follows after `!/`."""
     format: str | None = None
     """Reader that took it; None = none did."""
     records: int = 0
+    """Records that the reader took."""
     skipped: int = 0
     """Records without a step, each with a reason in `problems`."""
     traces: int = 0
+    """Traces made of them."""
     steps: int = 0
+    """Steps of those traces."""
     problems: list[Problem] = msgspec.field(default_factory=list)
+    """What could not be used, and doubts about what was."""
 
 
 class Ingest:
