@@ -24,6 +24,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "trail": "tracekit.ingest.readers.trail:Trail",
         "otel-span-json": "tracekit.ingest.readers.otel_span_json:OtelSpanJson",
         "phoenix-export": "tracekit.ingest.readers.phoenix:Phoenix",
+        "langfuse-export": "tracekit.ingest.readers.langfuse:Langfuse",
         "who-and-when": "tracekit.ingest.readers.who_and_when:WhoAndWhen",
         "openai-chat-messages": "tracekit.ingest.readers.openai_chat:OpenAIChat",
         "autogen-02-chat": "tracekit.ingest.readers.autogen_02_chat:AutoGen02Chat",
@@ -31,6 +32,10 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "magentic-one-jsonl": "tracekit.ingest.readers.magentic_one:MagenticOneJsonl",
         "autogen-console": "tracekit.ingest.readers.autogen_console:AutoGenConsole",
         "autogen-telemetry": "tracekit.ingest.readers.autogen_telemetry:AutoGenTelemetry",
+        "llm-call-proxy-jsonl": "tracekit.ingest.readers.llm_call_proxy:LlmCallProxy",
+        "camel": "tracekit.ingest.readers.camel:Camel",
+        "llm-debate": "tracekit.ingest.readers.llm_debate:LlmDebate",
+        "dylan": "tracekit.ingest.readers.dylan:Dylan",
         "mast": "tracekit.ingest.readers.mast:Mast",
         "tracertraj": "tracekit.ingest.readers.tracertraj:TracerTraj",
         "hyperagent-log": "tracekit.ingest.readers.hyperagent_log:HyperAgentLog",
@@ -40,6 +45,11 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "swe-agent": "tracekit.ingest.readers.swe_agent:SweAgent",
         "google-adk": "tracekit.ingest.readers.google_adk:GoogleAdk",
         "openhands": "tracekit.ingest.readers.openhands:OpenHands",
+        "claude-agent-sdk": "tracekit.ingest.readers.claude_agent_sdk:ClaudeAgentSdk",
+        "anthropic-managed-agents": (
+            "tracekit.ingest.readers.anthropic_managed_agents:AnthropicManagedAgents"
+        ),
+        "opencode-events": "tracekit.ingest.readers.opencode_events:OpenCodeEvents",
     },
     "analyzers": {
         "constant": "tracekit.analyzers.baselines:Constant",
@@ -60,7 +70,9 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     """One registered plug-in, not yet imported."""
 
     kind: Kind
+    """What it is: the entry-point group without `tracekit.`."""
     name: str
+    """The name it is asked for by."""
     target: str
     """`module:attribute` of the class."""
     distribution: str = "mas-tracekit"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.parts import Content, as_text, read_call, read_calls, read_content
+from tracekit.ingest.sources import OpenSource
 from tracekit.names import by_role
-from tracekit.trace import Raw, StepKind, ToolCall
+from tracekit.trace import Inputs, Message, Raw, StepKind, ToolCall
 
 KNOWN = ("role", "content", "name", "tool_calls", "function_call", "tool_call_id", "tool_responses")
 """Members of a message that `add_message` reads."""
@@ -104,3 +107,52 @@ def _named(build: Builder, call: ToolCall) -> ToolCall:
     if call.name or request is None:
         return call
     return msgspec.structs.replace(call, name=request.name)
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What one agent said, with what it was given just before, in a list of its own."""
+
+    number: int
+    """Counts the agent's turns, from 0."""
+    prompts: tuple[tuple[Raw, dict[str, Any]], ...]
+    raw: Raw
+    said: dict[str, Any]
+
+
+def turns(
+    source: OpenSource, messages: Any, pointer: str, line: int | None = None
+) -> Iterator[Turn | Problem]:
+    """The turns of an agent that keeps its own history: prompts from others, and its replies.
+
+    Where every agent has such a list, only the replies happened once; prompts repeat what others
+    said and belong to the reply that follows. A prompt without a reply is skipped with a reason.
+    """
+    waiting: list[tuple[Raw, dict[str, Any]]] = []
+    number = 0
+    listed = messages if isinstance(messages, list) else [messages]
+    for raw, item in source.records(listed, pointer, line):
+        if not is_message(item):
+            yield source.problem(raw, "this is not a chat message")
+        elif by_role(item["role"]) == "assistant":
+            yield Turn(number, tuple(waiting), raw, item)
+            waiting, number = [], number + 1
+        else:
+            waiting.append((raw, item))
+    for raw, _ in waiting:
+        yield source.skip(raw, "a prompt that was never answered")
+
+
+def add_turn(build: Builder, who: str, turn: Turn, **fields: Any) -> int:
+    """Append a reply as a step whose inputs are its prompts; a system prompt is the agent's."""
+    given = tuple(
+        Message(str(item["role"]), read_content(item.get("content")).text)
+        for _, item in turn.prompts
+    )
+    index = add_message(
+        build, turn.said, turn.raw, who=who, inputs=Inputs(messages=given), **fields
+    )
+    for raw, _ in turn.prompts:
+        build.merge(index, raw)
+    prompt = next((message.content for message in given if by_role(message.role) == "system"), None)
+    build.agent(who, system_prompt=prompt)
+    return index

@@ -88,6 +88,13 @@ def test_displayed_chat(read_as, speakers):
     assert traces[0].id != traces[1].id
 
 
+def test_displayed_text_without_speakers_is_kept(read_one, speakers):
+    trace = read_one(FORMAT, {"messages_display": "no turns\nhere"})
+    assert speakers(trace) == ["unknown"]
+    trace = read_one(FORMAT, {"messages_display": "note\nuser: Hi"})
+    assert [step.content for step in trace.steps] == ["note", "Hi"]
+
+
 def test_named_speakers_keep_their_role(read_one, speakers):
     chat = [
         {"role": "user", "name": "admin", "content": "Go"},

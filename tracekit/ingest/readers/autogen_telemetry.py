@@ -22,6 +22,8 @@ from tracekit.names import by_role
 from tracekit.trace import Outcome, Raw, Task, Trace
 
 _SUFFIX = "_messages.json"
+_COMMON = frozenset({"messages", "history", "conversation", "trajectory", "traj", "chat", "turns"})
+"""Names of lists in formats of others; nobody calls an agent so."""
 
 
 class AutoGenTelemetry:
@@ -35,8 +37,12 @@ class AutoGenTelemetry:
             known = b"chat_completions" in head and (b"oai_wrappers" in head or b"agents" in head)
             return 0.95 if known else 0.0
         value = peek(head)
+        if isinstance(value, dict) and "history" in value:
+            return 0.0  # a long Who&When file, whose other keys lie beyond the head
         lists = list(value.values()) if isinstance(value, dict) else []
-        if not lists or not all(isinstance(one, list) and one for one in lists):
+        if not lists or _COMMON & value.keys():
+            return 0.0
+        if not all(isinstance(one, list) and one for one in lists):
             return 0.0
         return 0.7 if all(is_message(item) for one in lists for item in one[:3]) else 0.0
 

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
-from tracekit.ingest.chat import add_message, is_message
+from tracekit.ingest.chat import Turn, add_message, add_turn, turns
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_keys
 from tracekit.ingest.readers import hyperagent_log
 from tracekit.ingest.sources import OpenSource
 from tracekit.ingest.textlog import entries, strip_ansi
-from tracekit.trace import Inputs, Label, Message, Outcome, Raw, Task, Trace
+from tracekit.trace import Label, Outcome, Raw, Task, Trace
 
 _KNOWN = ("instance_id", "problem_statement", "trajectory")
 
@@ -107,28 +107,22 @@ def _reviews(build: Builder, lists: dict[str, Any]) -> Iterator[Problem]:
 
     The order between peers is not logged; they take turns, round by round.
     """
-    turns: list[tuple[int, str, list[tuple[Raw, dict[str, Any]]]]] = []
+    said: list[tuple[str, Turn]] = []
     for name, messages in lists.items():
-        items = messages if isinstance(messages, list) else [messages]
-        waiting: list[tuple[Raw, dict[str, Any]]] = []
-        round = 0
-        for raw, item in build.source.records(items, f"/trajectory/{name}"):
-            if not is_message(item):
-                yield build.source.problem(raw, "this is not a chat message")
-                continue
-            waiting.append((raw, item))
-            if item["role"] == "assistant":
-                turns.append((round, name, waiting))
-                waiting, round = [], round + 1
-        for raw, _ in waiting:
-            yield build.source.skip(raw, "a prompt that was never answered")
-    for _, name, turn in sorted(turns, key=lambda t: t[0]):
-        *prompts, (raw, said) = turn
-        given = tuple(Message(p["role"], _text(p.get("content"))) for _, p in prompts)
-        message = {**said, "content": _text(said.get("content"))}
-        index = add_message(build, message, raw, who=name, inputs=Inputs(messages=given))
-        for prompt, _ in prompts:
-            build.merge(index, prompt)
+        joined = [_joined(item) for item in messages] if isinstance(messages, list) else messages
+        for turn in turns(build.source, joined, f"/trajectory/{name}"):
+            if isinstance(turn, Problem):
+                yield turn
+            else:
+                said.append((name, turn))
+    for name, turn in sorted(said, key=lambda pair: pair[1].number):
+        add_turn(build, name, turn)
+
+
+def _joined(item: Any) -> Any:
+    """A message whose content may be written as a list of lines."""
+    lines = isinstance(item, dict) and isinstance(item.get("content"), list)
+    return {**item, "content": _text(item["content"])} if lines else item
 
 
 def _other(run: dict[str, Any]) -> dict[str, Any]:

@@ -185,10 +185,11 @@ def _displayed(source: OpenSource, format: str, document: Document) -> Trace:
     build = Builder(source, format, framework="tau-bench")
     text = document.value["messages_display"]
     turns = list(_TURN.finditer(text))
-    bodies = [
-        (turn[1], text[turn.end() : following.start() if following else None])
-        for turn, following in zip(turns, [*turns[1:], None], strict=True)
-    ]
+    ends = [turn.start() for turn in turns[1:]] + [len(text)]
+    bodies = [(turn[1], text[turn.end() : end]) for turn, end in zip(turns, ends, strict=False)]
+    before = text[: turns[0].start()] if turns else text
+    if before:
+        bodies.insert(0, ("", before))
     for raw, (role, body) in source.records(bodies, "/messages_display", document.line):
         hidden = role == "assistant" and body.strip() == "None"
         message = {"role": role, "content": "" if hidden else body.removesuffix("\n")}
