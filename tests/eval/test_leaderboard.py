@@ -122,6 +122,8 @@ def test_methods_see_no_labels(with_answer):
 
 def test_abstention_counts_as_wrong_and_is_counted():
     found = board([toys.Silent()])
+    twice = row(board([toys.Silent()], seeds=(0, 1)), "silent")
+    assert (twice.n, twice.abstained) == (24, 24)
     silent = row(found, "silent")
     assert (silent.n, silent.abstained, silent.failed) == (24, 24, 0)
     assert silent.cells["step"].value == 0.0
