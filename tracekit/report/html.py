@@ -136,7 +136,7 @@ def _policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
     """The Content-Security-Policy that admits exactly these elements."""
     return "; ".join(
         (
-            "default-src *",
+            "default-src 'none'",
             "script-src " + " ".join(map(_hash, scripts)),
             "style-src " + " ".join(map(_hash, styles)),
             "img-src data:",
