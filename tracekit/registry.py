@@ -45,6 +45,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "swe-agent": "tracekit.ingest.readers.swe_agent:SweAgent",
         "google-adk": "tracekit.ingest.readers.google_adk:GoogleAdk",
         "openhands": "tracekit.ingest.readers.openhands:OpenHands",
+        "inspect-log": "tracekit.ingest.readers.inspect_log:InspectLog",
         "claude-agent-sdk": "tracekit.ingest.readers.claude_agent_sdk:ClaudeAgentSdk",
         "anthropic-managed-agents": (
             "tracekit.ingest.readers.anthropic_managed_agents:AnthropicManagedAgents"

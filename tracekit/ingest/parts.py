@@ -197,8 +197,9 @@ def read_call(call: Any) -> ToolCall:
         ),
         None,
     )
+    named = call["function"] if isinstance(call.get("function"), str) else inner.get("name")
     return ToolCall(
-        name=as_text(inner.get("name")),
+        name=as_text(named),
         arguments=maybe_json(arguments),
         call_id=as_text(call.get("id") or call.get("call_id") or call.get("tool_call_id")) or None,
     )
