@@ -17,6 +17,8 @@ PIPE_CLOSED = 141
 def main(argv: list[str] | None = None) -> int:
     """Run one command line and return its exit code; never raises for what a user can cause."""
     args = sys.argv[1:] if argv is None else argv
+    if sys.stdout is None:  # closed by the caller: `tracekit ... >&-`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
         if COMPLETION not in os.environ:
             if args in ([], ["--help"], ["-h"]):
@@ -56,4 +58,8 @@ def _write(text: str) -> int:
     except BrokenPipeError:
         silence_stdout()
         return PIPE_CLOSED
+    except OSError as error:
+        silence_stdout()
+        sys.stderr.write(f"tracekit: error: stdout: {error.strerror}\n")
+        return 4
     return 0

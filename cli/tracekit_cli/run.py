@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -19,18 +20,37 @@ BUG = 70
 
 def run(args: list[str]) -> int:
     """Run the app; one clean line on stderr for whatever goes wrong, a traceback only on request."""
-    _tolerate_odd_terminals()
-    command = typer.main.get_command(app)
-    try:
-        if entry.COMPLETION in os.environ:
-            command.main(args=args, prog_name="tracekit")
-        with command.make_context("tracekit", args) as context:
-            command.invoke(context)
-        sys.stdout.flush()
-    except typer.Exit as done:
-        return _finish(done.exit_code)
-    except BrokenPipeError:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a verdict must not die of an arrow
+            stream.reconfigure(errors="replace")
+    code = _guarded(lambda: _call(args))
+    flushed = _guarded(_flush)
+    if flushed:
         entry.silence_stdout()
+    return flushed or code
+
+
+def _call(args: list[str]) -> int:
+    command = typer.main.get_command(app)
+    if entry.COMPLETION in os.environ:
+        command.main(args=args, prog_name="tracekit")
+    with command.make_context("tracekit", args) as context:
+        command.invoke(context)
+    return 0
+
+
+def _flush() -> int:
+    sys.stdout.flush()
+    return 0
+
+
+def _guarded(body: Callable[[], int]) -> int:
+    """The exit code of `body`, whatever it raises; only debugging lets exceptions through."""
+    try:
+        return body()
+    except typer.Exit as done:
+        return done.exit_code
+    except BrokenPipeError:
         return entry.PIPE_CLOSED
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted")
@@ -39,16 +59,6 @@ def run(args: list[str]) -> int:
         if os.environ.get("TRACEKIT_DEBUG"):
             raise
         return _explain(error)
-    return 0
-
-
-def _finish(code: int) -> int:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        entry.silence_stdout()
-        return entry.PIPE_CLOSED
-    return code
 
 
 def say(text: str) -> None:
@@ -71,6 +81,8 @@ def _explain(error: Exception) -> int:
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         message, code = f"{where}{error.strerror or error}", MISSING
+    elif isinstance(error, MemoryError):
+        message, code = "not enough memory", MISSING
     else:
         message = (
             f"{type(error).__name__}: {error}; this is a bug of tracekit: please report it with "
@@ -79,10 +91,3 @@ def _explain(error: Exception) -> int:
         code = BUG
     say(f"error: {one_line(message, 1000)}")
     return code
-
-
-def _tolerate_odd_terminals() -> None:
-    """What the terminal's encoding cannot show is replaced; a verdict must not die of an arrow."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")

@@ -116,18 +116,46 @@ def test_an_interrupt_leaves_no_half_written_output(spawn, logs):
     assert not (logs.parent / "out.jsonl").exists()
 
 
-def test_a_reader_that_goes_away_ends_us_quietly(logs):
-    read, write = os.pipe()
-    os.close(read)
+def with_stdout(stdout, *args):
+    """Exit code and stderr of a process with that stdout."""
     done = subprocess.run(
-        [sys.executable, "-m", "tracekit_cli", "show", str(logs), "--json"],
-        stdout=write,
+        [sys.executable, "-m", "tracekit_cli", *map(str, args)],
+        stdout=stdout,
         stderr=subprocess.PIPE,
+        text=True,
         env=clean_env(),
         check=False,
     )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("args", [["--help"], ["show", "LOGS", "--json"], ["show", "NOWHERE"]])
+def test_a_reader_that_goes_away_ends_us_quietly(logs, args):
+    read, write = os.pipe()
+    os.close(read)
+    code, err = with_stdout(write, *[logs if arg == "LOGS" else arg for arg in args])
     os.close(write)
-    assert (done.returncode, done.stderr) == (141, b"")
+    if "NOWHERE" in args:
+        assert code == 3
+    else:
+        assert (code, err) == (141, "")
+
+
+@pytest.mark.parametrize("args", [["--help"], ["formats"], ["formats", "--json"]])
+def test_a_full_disk_behind_stdout_is_four(args):
+    with open("/dev/full", "w") as full:
+        code, err = with_stdout(full, *args)
+    assert code == 4
+    assert "No space left on device" in one_error(err)
+
+
+@pytest.mark.parametrize("args", ["--help", "formats"])
+def test_a_closed_stdout_is_survived(args):
+    command = f"'{sys.executable}' -m tracekit_cli {args} >&-"
+    done = subprocess.run(
+        ["bash", "-c", command], stderr=subprocess.PIPE, env=clean_env(), check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_bug_says_so_without_a_traceback(run, monkeypatch):

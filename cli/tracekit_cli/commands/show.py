@@ -58,7 +58,7 @@ def command(
         show(terminal.trace_view(found[0]))
     else:
         listing(
-            ("trace", "outcome", "steps", "agents", "format", "question"),
+            ("trace", "outcome", "steps", "format", "question"),
             map(_row, found),
             cut=True,
         )
@@ -67,8 +67,7 @@ def command(
 
 def _row(trace: Trace) -> tuple[Any, ...]:
     question = one_line(trace.task.question, 60)
-    counts = len(trace.steps), len(trace.agents)
-    return (trace.id, trace.outcome.status, *counts, trace.source.format, question)
+    return trace.id, trace.outcome.status, len(trace.steps), trace.source.format, question
 
 
 def _step(found: list[Trace], index: int) -> Step:
