@@ -56,11 +56,11 @@ function drawTimeline(section, run, pick) {
       picture.append(shape("text", { class: "rank", x: middle, y: BLAME - size - 4 }, String(step.rank)));
     }
   }
-  for (const index of ticks(count)) {
+  for (const [place, index] of ticks(count).entries()) {
     const edge = count < 40 ? "middle" : { 0: "start", [count - 1]: "end" }[index];
     const side = edge || "middle";
     const at = { start: 0, middle: index + 0.5, end: count }[side];
-    picture.append(shape("text", { class: "tick", x: width(at), y: height - 4, "text-anchor": side }, String(index)));
+    picture.append(shape("text", { class: place % 2 && index < count - 1 ? "tick minor" : "tick", x: width(at), y: height - 4, "text-anchor": side }, String(index)));
   }
   const slider = make("div", {
     class: "slider", role: "slider", tabindex: 0, "aria-label": "Step",
