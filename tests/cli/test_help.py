@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,10 +28,8 @@ json.dump([code, sorted(Watch.tried)], sys.stderr)
 
 
 @pytest.fixture
-def imported(spawn, monkeypatch):
+def imported():
     """Top-level modules that a command line tries to import, whether they are installed or not."""
-    import subprocess
-    import sys
 
     def call(*args):
         done = subprocess.run(

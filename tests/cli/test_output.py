@@ -6,10 +6,12 @@ import pty
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tracekit.store import read_traces
+from tracekit_cli.commands.ingest import beside
 
 from .conftest import clean_env
 
@@ -37,6 +39,7 @@ def documents(out):
         ["benchmarks"],
         ["plugins"],
         ["doctor"],
+        ["demo"],
     ],
 )
 def test_json_is_all_there_is_on_stdout(run, logs, monkeypatch, args):
@@ -124,10 +127,6 @@ def test_ingest_writes_traces_and_a_manifest_beside_them(run, logs):
     ],
 )
 def test_the_manifest_is_named_after_the_output(out, manifest):
-    from pathlib import Path
-
-    from tracekit_cli.commands.ingest import beside
-
     assert beside(Path(out)) == Path(manifest)
 
 

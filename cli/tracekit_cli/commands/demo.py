@@ -12,6 +12,7 @@ from tracekit import registry
 from tracekit.analyzers.run import DEFAULT
 from tracekit.ingest.outcomes import outcomes_from
 from tracekit.report.visible import one_line
+from tracekit_cli import options
 from tracekit_cli.output import note, report_problems, show
 from tracekit_cli.verdicts import Request, Verdicts, write_report
 
@@ -23,6 +24,7 @@ def command(
     method: Annotated[
         str, typer.Option("--method", "-m", metavar="NAME", help="One of `tracekit methods`.")
     ] = DEFAULT,
+    json: options.Json = False,
 ) -> None:
     """Attribute the example logs that come with tracekit.
 
@@ -41,10 +43,13 @@ def command(
             outcomes=outcomes_from(examples / "outcomes.csv"),
         )
         verdicts = Verdicts(request)
-        verdicts.print_table(top=None)
+        if json:
+            verdicts.print_lines(top=None, keep=True)
+        else:
+            verdicts.print_table(top=None)
         write_report(html, verdicts, quiet=True)
         code = report_problems(verdicts.problems())
-        show(f"Report: {one_line(str(html.resolve()), 300)}")
+        (note if json else show)(f"Report: {one_line(str(html.resolve()), 300)}")
         note(f"The logs, and the truth about them: {examples}/README.md")
     note("Your own: tracekit attribute DIR --html report.html")
     raise typer.Exit(code)
