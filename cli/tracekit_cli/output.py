@@ -69,14 +69,22 @@ def note(text: str, *, quiet: bool = False) -> None:
 
 
 def report_problems(problems: Sequence[Problem], *, quiet: bool = False, most: int = 20) -> int:
-    """Errors and warnings on stderr, errors first; returns the exit code that they ask for."""
+    """Errors and warnings on stderr, errors first; returns the exit code that they ask for.
+
+    What is the same in many places is said once.
+    """
     errors = [problem for problem in problems if problem.severity == "error"]
     warnings = [problem for problem in problems if problem.severity == "warning"]
-    for problem in [*errors, *([] if quiet else warnings)][:most]:
-        note(f"tracekit: {problem}")
-    hidden = len(errors) + (0 if quiet else len(warnings)) - most
-    if hidden > 0:
-        note(f"tracekit: … and {hidden} more; `tracekit ingest` writes a manifest of all")
+    alike: dict[str, list[Problem]] = {}
+    for problem in errors if quiet else [*errors, *warnings]:
+        alike.setdefault(problem.what, []).append(problem)
+    for same in list(alike.values())[:most]:
+        more = f" (and {len(same) - 1} times more)" if len(same) > 1 else ""
+        note(f"tracekit: {same[0]}{more}")
+    if len(alike) > most:
+        note(
+            f"tracekit: … and {len(alike) - most} more; `tracekit ingest` writes a manifest of all"
+        )
     return UNREADABLE if errors else 0
 
 
