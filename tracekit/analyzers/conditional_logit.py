@@ -16,8 +16,10 @@ class Choices:
     """Choice sets stacked on top of each other: one row per option, one set per trace."""
 
     def __init__(self, sets: Sequence[np.ndarray], chosen: Sequence[int]) -> None:
-        """`sets` holds one float64 array (n_steps, n_features) per trace, none of them empty;
-        `chosen` the row of each that was labelled."""
+        """Stack them; `chosen` is the labelled row of each set.
+
+        `sets` holds one float64 array (n_steps, n_features) per trace, none of them empty.
+        """
         self.x = np.concatenate(sets)
         """All rows, (n_rows, n_features)."""
         sizes = np.array([len(rows) for rows in sets])

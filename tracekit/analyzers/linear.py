@@ -22,9 +22,10 @@ from tracekit.analyzers.verdict import settings, verdict
 from tracekit.attribution import Attribution, Evidence, Method
 from tracekit.context import Context
 from tracekit.errors import ContractError
-from tracekit.signals.cues import ERRORS, Span
-from tracekit.signals.features import FEATURES, Feature, matrix
+from tracekit.signals.cues import ERRORS
+from tracekit.signals.features import FEATURES, NAMES, Feature, matrix
 from tracekit.signals.reading import Reading, read
+from tracekit.signals.text import Span, around
 from tracekit.trace import Trace
 
 VERSION = "1"
@@ -32,6 +33,8 @@ LONGEST = 160
 """Characters of a quote."""
 REASONS = 4
 """Pieces of evidence for one suspect."""
+LEAST = 0.05
+"""Log-odds below which a feature is no reason."""
 EXPLAINED = 5
 """Suspects that get evidence, from the top."""
 
@@ -56,7 +59,7 @@ class Linear:
     def weights(self) -> Weights:
         """The fitted weights; the shipped ones are read on first use."""
         found = self._weights or shipped()
-        if found.features != tuple(feature.name for feature in FEATURES):
+        if found.features != NAMES:
             raise ContractError("linear: the weights were fitted on other features; refit them")
         return found
 
@@ -64,7 +67,7 @@ class Linear:
         """All steps ranked; steps of people and system prompts have probability 0 and come last."""
         settings(context, self.name)
         weights, reading = self.weights, read(trace)
-        parts = weights.contributions(matrix(trace, reading), reading.blamable)
+        parts = weights.contributions(matrix(reading), reading.blamable)
         chances = np.zeros(len(trace.steps))
         blamable = reading.blamable
         chances[blamable] = softmax(parts[blamable].sum(axis=1))
@@ -86,34 +89,25 @@ class Linear:
 
 
 def _reasons(trace: Trace, reading: Reading, step: int, parts: np.ndarray) -> tuple[Evidence, ...]:
-    """What speaks most for a step, strongest first."""
-    strongest = sorted(range(len(parts)), key=lambda k: (-parts[k], k))[:REASONS]
-    return tuple(
-        _evidence(trace, reading, step, FEATURES[k], float(parts[k]))
-        for k in strongest
-        if parts[k] > 0
-    )
+    """What speaks most for a step, strongest first; what says nothing to a person is left out."""
+    usual = matrix(reading)[reading.blamable].mean(axis=0)
+    above = matrix(reading)[step] > usual
+    found = []
+    for k in sorted(range(len(parts)), key=lambda k: (-parts[k], k)):
+        shows = FEATURES[k].shows if above[k] else FEATURES[k].lacks
+        if parts[k] > LEAST and shows:
+            where, span = _quote(trace, reading, step, FEATURES[k])
+            quote = trace.steps[where].content[span.start : span.end]
+            found.append(Evidence(where, quote, span.start, span.end, float(parts[k]), shows))
+    return tuple(found[:REASONS])
 
 
-def _evidence(
-    trace: Trace, reading: Reading, step: int, feature: Feature, weight: float
-) -> Evidence:
-    where, span = _quote(reading, step, feature)
-    content = trace.steps[where].content
-    start, end = span if span else (0, len(content))
-    end = min(end, start + LONGEST)
-    quote = content[start:end]
-    return Evidence(
-        step=where, quote=quote, start=start, end=end, weight=weight, shows=feature.meaning
-    )
-
-
-def _quote(reading: Reading, step: int, feature: Feature) -> tuple[int, Span | None]:
-    """Where the words stand that a feature saw: a step, and the place in it when it has one."""
+def _quote(trace: Trace, reading: Reading, step: int, feature: Feature) -> tuple[int, Span]:
+    """Where the words stand that a feature saw: a step, and the place in its content."""
+    where = min(step + feature.ahead, reading.n - 1)
+    content, spans = trace.steps[where].content, reading.spans[where]
+    if feature.cue == "answer":
+        return where, around(content, reading.fresh[where])
     wanted = ERRORS if feature.cue == "error" else (feature.cue,)
-    where = step + feature.ahead
-    if where < reading.n:
-        for cue in wanted:
-            if cue in reading.spans[where]:
-                return where, reading.spans[where][cue]
-    return step, None
+    span = next((spans[cue] for cue in wanted if cue in spans), Span(0, len(content)))
+    return where, Span(span.start, min(span.end, span.start + LONGEST))

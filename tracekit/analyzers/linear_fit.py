@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +22,11 @@ from tracekit.analyzers.conditional_logit import Choices, fit
 from tracekit.errors import UsageError
 from tracekit.folds import fingerprint, grouped_folds
 from tracekit.ingest.pipeline import load
-from tracekit.signals.features import FEATURES, matrix
+from tracekit.signals.features import NAMES, matrix
 from tracekit.signals.reading import read
 from tracekit.trace import Trace
 
-RIDGES = (3.0, 10.0, 30.0, 100.0)
+RIDGES = (3.0, 10.0, 30.0)
 """Penalties tried, on weights of standardised features."""
 FOLDS = 5
 """Folds of the inner cross-validation."""
@@ -84,7 +84,7 @@ def fit_weights(traces: Iterable[Trace], seed: int = 0) -> Weights:
     ridge = max(RIDGES, key=lambda ridge: _held_out(cases, folds, ridge))
     mean, scale, weight = _fit(cases, ridge)
     return Weights(
-        features=tuple(feature.name for feature in FEATURES),
+        features=NAMES,
         mean=tuple(mean.tolist()),
         scale=tuple(scale.tolist()),
         weight=tuple(weight.tolist()),
@@ -105,7 +105,7 @@ def _case(trace: Trace) -> Case | None:
     labelled = [label.step for label in trace.labels if label.step in rows]
     if not labelled:
         return None
-    return Case(trace, matrix(trace, reading)[rows], rows.index(min(labelled)))
+    return Case(trace, matrix(reading)[rows], rows.index(min(labelled)))
 
 
 def _fit(cases: Sequence[Case], ridge: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,7 +115,7 @@ def _fit(cases: Sequence[Case], ridge: float) -> tuple[np.ndarray, np.ndarray, n
     scale[scale < 1e-9] = 1.0
     z = [(case.x - mean) / scale for case in cases]
     choices = Choices(z, [case.chosen for case in cases])
-    weight = fit(choices, np.full(len(FEATURES), ridge))
+    weight = fit(choices, np.full(len(NAMES), ridge))
     return mean, scale, weight
 
 
@@ -131,6 +131,11 @@ def _held_out(cases: Sequence[Case], folds: np.ndarray, ridge: float) -> float:
     return total
 
 
+def _training(data: Path) -> Iterator[Trace]:
+    """The development half of Who&When."""
+    return load(data / "labeled" / "who-and-when", format="who-and-when")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Refit on the development half of Who&When and write the weights."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -138,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=SHIPPED, help="where the weights go")
     parser.add_argument("--seed", type=int, default=0, help="seed of the inner folds")
     given = parser.parse_args(arguments)
-    weights = fit_weights(load(given.data / "labeled" / "who-and-when"), given.seed)
+    weights = fit_weights(_training(given.data), given.seed)
     given.out.parent.mkdir(exist_ok=True)
     given.out.write_bytes(msgspec.json.format(msgspec.json.encode(weights), indent=1) + b"\n")
     sys.stderr.write(

@@ -1,4 +1,4 @@
-"""Words that show what a step does: errors, assumptions, doubt, checks, plans, endings.
+"""Words that show what a step does: errors, assumptions, code, a restart, a final answer.
 
 A cue is a regular expression over a text in lower case, matched at most once per step. Every one
 is a plain alternation of words: no nested repetition, so that hostile text costs linear time.
@@ -7,18 +7,9 @@ is a plain alternation of words: no nested repetition, so that hostile text cost
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-from tracekit.signals.text import window
+from tracekit.signals.text import Span, lowered, window
 from tracekit.trace import Step
-
-
-class Span(NamedTuple):
-    """Characters of a step's content."""
-
-    start: int
-    end: int
-
 
 CUES: dict[str, re.Pattern[str]] = {
     "exit-code": re.compile(
@@ -42,27 +33,8 @@ CUES: dict[str, re.Pattern[str]] = {
         r"\bassum(?:e|es|ed|ing|ption|ptions)\b|\bhypothetical|\bsimulat(?:e|ed|ing)\b|\bmock\b"
         r"|\bplaceholder|\bsample data\b|\bdummy\b|\bfor example purposes|let's say\b|\bexample data"
     ),
-    "hedge": re.compile(
-        r"\blikely\b|\bprobably\b|\bapproximately\b|\bestimat(?:e|ed)\b|\bmight be\b"
-        r"|\bit seems\b|\bappears? to\b|\bpossibly\b|\bi believe\b"
-    ),
-    "check": re.compile(
-        r"\bverif(?:y|ied|ies|ying|ication)\b|\bvalidat(?:e|ed|ing|ion)\b|\bdouble-check|\bconfirm"
-        r"|\bcross-check"
-    ),
-    "objection": re.compile(
-        r"\bhowever\b|\bincorrect|\bwrong\b|\bmistake|\bthere was an error|\bthere (?:is|was) an issue"
-        r"|\bissue with\b|\bdiscrepanc|\bdid not (?:work|yield|return|produce)|\bfailed to\b"
-        r"|\bnot (?:yet )?(?:been )?(?:fully )?(?:satisfied|complete|available|found)"
-    ),
-    "stall": re.compile(
-        r"\bstalled\b|\breplan|\bstuck\b|\bno progress\b|new plan:|\bgoing in circles"
-        r"|\bin a loop\b"
-    ),
-    "plan": re.compile(r"\bplan\b[^\n]{0,40}:|\bstep 1\b|\bsteps to (?:solve|follow)|updated ledger"),
-    "end": re.compile(
-        r"\bterminate\b|\bfinal answer\b|\bconclude the task|\bend the (?:task|conversation)"
-        r"|request satisfied|max time|\btask is (?:now )?complete"
+    "restart": re.compile(
+        r"\bstalled\b|\breplan|\bno progress\b|\bgoing in circles|\bstuck in\b|\bstart(?:ing)? over\b"
     ),
     "final-answer": re.compile(r"\bfinal answer\b[:\s*]*"),
     "code": re.compile(r"```|\bimport \w+\n|\bdef \w+\("),
@@ -70,11 +42,7 @@ CUES: dict[str, re.Pattern[str]] = {
         r"^\s*(?:exit ?code:|there is no code from|observation:|execution (?:result|output)"
         r"|\[?tool (?:result|output))"
     ),
-    "delegated": re.compile(
-        r"\bplease (?:share|provide|run|execute|confirm|let me know|check|retrieve)|let me know"
-        r"|\bonce (?:you|we) have\b|\bi will wait|\bmanually\b"
-    ),
-}  # fmt: skip
+}
 """Patterns by name."""
 
 ERRORS = ("exit-code", "exception", "not-found", "refusal", "apology")
@@ -86,19 +54,8 @@ SHOWS = {
     "not-found": "something needed was missing or out of reach",
     "refusal": "the agent says it cannot do it",
     "apology": "an apology",
-    "assumption": "something is assumed or made up",
-    "hedge": "a guess or an estimate",
-    "check": "a check of earlier work",
-    "objection": "an objection to earlier work",
-    "stall": "the run stalls or starts over",
-    "plan": "a plan or ledger",
-    "end": "the run is brought to its end",
-    "final-answer": "the final answer",
-    "code": "code is written",
-    "report": "the output of an executor",
-    "delegated": "the work is handed to somebody else",
 }
-"""What each cue shows, for people."""
+"""What each sign of an error shows, for people."""
 
 
 def find(cue: str, text: str) -> Span | None:
@@ -126,17 +83,3 @@ def cues(step: Step) -> dict[str, Span]:
         if match:
             found[name] = Span(*match.span())
     return found
-
-
-def lowered(text: str) -> str:
-    """Lower case of the same length: the few letters that grow are left as they are.
-
-    >>> len(lowered("İx")) == 2
-    True
-    """
-    low = text.lower()
-    return (
-        low
-        if len(low) == len(text)
-        else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
-    )

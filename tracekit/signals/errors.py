@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tracekit.signals.cues import ERRORS, SHOWS, Span, cues
+from tracekit.signals.cues import ERRORS, SHOWS, cues
 from tracekit.signals.repeats import repeats
+from tracekit.signals.text import Span
 from tracekit.trace import Step, Trace
 
 

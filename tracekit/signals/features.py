@@ -1,7 +1,7 @@
 """The feature table: what the `linear` analyzer knows about a step, and how it is measured.
 
-Every feature is structural (position, order of speakers, kinds, lengths) or a documented cue in
-the words; none is a name of an agent, a tool or a benchmark.
+Every feature is structural (who acts, in what order, what came of it) or a documented cue in the
+words; none is a name of an agent, a tool or a benchmark.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracekit.signals.reading import Reading, read
+from tracekit.signals.reading import OPENING, Reading, read
 from tracekit.trace import Trace
 
 
@@ -19,85 +19,140 @@ class Feature(NamedTuple):
     """One column of the matrix."""
 
     name: str
-    meaning: str
     value: Callable[[Reading], np.ndarray]
-    """The column, (n_steps,); bools count as 0 and 1."""
+    """The column, (n_steps,); true and false count as 1 and 0."""
+    unit: str
+    """Unit and range."""
+    shows: str
+    """What a high value shows, for people."""
+    lacks: str = ""
+    """What a low value shows; empty = nothing worth telling."""
     cue: str = ""
-    """The cue whose words are quoted as evidence; empty = the step as a whole."""
+    """The words to quote: a cue, `error` for any sign of an error, `answer` for the answer's."""
     ahead: int = 0
-    """How many steps later those words stand, 0 to that many; 0 = in the step itself."""
+    """How many steps later those words stand."""
 
 
-def _cue(name: str) -> Callable[[Reading], np.ndarray]:
-    return lambda r: r.cue(name)
+def first(values: np.ndarray) -> np.ndarray:
+    """True at the first true value only.
+
+    >>> first(np.array([False, True, True])).tolist()
+    [False, True, False]
+    """
+    return np.asarray(values & (np.cumsum(values) == 1))
 
 
-def _next(values: np.ndarray, by: int = 1) -> np.ndarray:
-    """Values of the step `by` later, 0 past the end."""
-    moved = np.zeros(len(values))
-    if by < len(values):
-        moved[: len(values) - by] = values[by:]
-    return moved
+def _last(values: np.ndarray) -> np.ndarray:
+    return first(values[::-1])[::-1]
 
 
-def _before(values: np.ndarray) -> np.ndarray:
-    moved = np.zeros(len(values))
-    moved[1:] = values[:-1]
-    return moved
+def _opens(reading: Reading) -> np.ndarray:
+    """True at a first step that poses the task itself, because no person's message does."""
+    return np.asarray(reading.acts & (np.arange(reading.n) == 0))
 
 
-def _z(values: np.ndarray) -> np.ndarray:
-    spread = values.std()
-    return (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
+def _after_opening(reading: Reading) -> np.ndarray:
+    return np.asarray(np.cumsum(reading.acts) - reading.acts > 0)
 
 
 FEATURES: tuple[Feature, ...] = (
-    Feature("log_position", "log(1 + index)", lambda r: np.log1p(r.index)),
-    Feature("relative_position", "index / last index", lambda r: r.index / max(1, r.n - 1)),
-    Feature("first", "first step that can be blamed", lambda r: r.ordinal == 0),
-    Feature("second", "second such step that acts", lambda r: r.acts & (r.ordinal == 1)),
-    Feature("last", "last step", lambda r: r.index == r.n - 1),
-    Feature("log_acts", "log(1 + acting steps before)", lambda r: np.log1p(r.ordinal)),
-    Feature("executor", "only reports output", lambda r: r.executor),
-    Feature("hub", "the directing agent", lambda r: r.hub),
-    Feature("worker", "directed by a hub", lambda r: r.has_hub & ~r.hub & ~r.executor),
-    Feature("addressed", "has an addressee", lambda r: r.addressed),
-    Feature("hub_aside", "hub talks to itself", lambda r: r.hub & ~r.addressed),
-    Feature("new_speaker", "first turn of its agent", lambda r: r.turn == 0),
-    Feature("log_turn", "log(1 + earlier turns of the agent)", lambda r: np.log1p(r.turn)),
-    Feature("same_before", "same agent as the step before", lambda r: r.same_before),
-    Feature("same_after", "same agent as the step after", lambda r: _next(r.same_before)),
-    Feature("speaker_share", "share of steps by the agent", lambda r: r.share),
-    Feature("first_speaker", "by the agent of the first step", lambda r: r.by_first),
-    Feature("length", "log(1 + characters), z-score in trace", lambda r: _z(r.log_length)),
-    Feature("short", "under 40 characters", lambda r: r.log_length < np.log(41)),
-    Feature("code", "holds code", _cue("code"), "code"),
-    Feature("executed", "its code is run next", lambda r: r.cue("code") * _next(r.executor)),
-    Feature("first_code", "first code of the trace", lambda r: r.first("code"), "code"),
-    Feature("error", "shows a sign of an error", lambda r: r.error, "error"),
-    Feature("error_next", "next step shows one", lambda r: _next(r.error), "error", 1),
-    Feature("error_later", "of the two after", lambda r: _next(r.error, 2) + _next(r.error, 3)),
-    Feature("error_before", "step before shows one", lambda r: _before(r.error)),
-    Feature("first_error_next", "next shows first", lambda r: _next(r.first("error")), "error", 1),
-    Feature("assumption", "assumes or makes up", _cue("assumption"), "assumption"),
-    Feature("hedge", "guesses or estimates", _cue("hedge"), "hedge"),
-    Feature("check", "checks earlier work", _cue("check"), "check"),
-    Feature("objection", "objects to earlier work", _cue("objection"), "objection"),
     Feature(
-        "objection_next", "reaction objects", lambda r: _next(r.cue("objection")), "objection", 1
+        "executor",
+        lambda r: r.executor,
+        "0 or 1",
+        "only reports what was run",
     ),
-    Feature("stall", "stalls or starts over", _cue("stall"), "stall"),
-    Feature("plan", "plan or ledger", _cue("plan"), "plan"),
-    Feature("end", "brings the run to its end", _cue("end"), "end"),
-    Feature("delegated", "hands work to others", _cue("delegated"), "delegated"),
-    Feature("repeat", "repeats an earlier step", lambda r: r.repeat),
-    Feature("overlap", "share of question words in it", lambda r: r.overlap),
-    Feature("novelty", "share of its words never said", lambda r: r.novelty),
-    Feature("introduces", "share of answer words first said here", lambda r: r.introduces),
+    Feature(
+        "little",
+        lambda r: r.little,
+        "0 or 1",
+        "says next to nothing",
+    ),
+    Feature(
+        "worker",
+        lambda r: r.deed if r.directed else np.zeros(r.n),
+        "0 or 1",
+        "does the work in a directed team",
+    ),
+    Feature(
+        "log_deeds_before",
+        lambda r: np.log1p(r.deeds_before),
+        "log(1 + steps)",
+        "late in the run",
+        "early in the run: what follows builds on it",
+    ),
+    Feature(
+        "last_deed",
+        lambda r: _last(r.deed),
+        "0 or 1",
+        "the last piece of work of the run",
+    ),
+    Feature(
+        "closes",
+        lambda r: (np.arange(r.n) == r.n - 1) & (not r.directed),
+        "0 or 1; 0 in a directed team",
+        "the last word of the run",
+    ),
+    Feature(
+        "task_dropped",
+        lambda r: _opens(r) & (r.overlap < 0.5),
+        "0 or 1",
+        "opens the run without most of the question",
+    ),
+    Feature(
+        "question",
+        lambda r: r.overlap * _after_opening(r),
+        "share of the question's words, 0 to 1; 0 until the first agent has acted",
+        "takes up the question itself",
+    ),
+    Feature(
+        "introduces",
+        lambda r: r.introduces if r.directed else np.zeros(r.n),
+        "share of the final answer's words, 0 to 1; 0 in a team without a hub",
+        "first to say what the final answer repeats",
+        cue="answer",
+    ),
+    Feature(
+        "error",
+        lambda r: r.deed & r.error,
+        "0 or 1",
+        "the work itself shows an error",
+        cue="error",
+    ),
+    Feature(
+        "first_failure",
+        lambda r: first(r.failed),
+        "0 or 1",
+        "first action that ends in an error or in nothing",
+        cue="error",
+        ahead=1,
+    ),
+    Feature(
+        "assumption",
+        lambda r: r.cue("assumption"),
+        "0 or 1",
+        "assumes or makes up what it should find out",
+        cue="assumption",
+    ),
+    Feature(
+        "restart",
+        lambda r: first(r.acts & r.cue("restart", OPENING)),
+        "0 or 1",
+        "first to give up the course and start over",
+        cue="restart",
+    ),
 )
+"""The columns, in the order of the weights."""
+
+NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+"""Their names."""
 
 
-def matrix(trace: Trace, reading: Reading | None = None) -> np.ndarray:
+def matrix(reading: Reading) -> np.ndarray:
     """All features of all steps, float64 (n_steps, n_features), columns as in `FEATURES`."""
-    r = reading or read(trace)
-    return np.stack([np.asarray(f.value(r), dtype=np.float64) for f in FEATURES], axis=1)
+    return np.stack([np.asarray(f.value(reading), dtype=np.float64) for f in FEATURES], axis=1)
+
+
+def features(trace: Trace) -> np.ndarray:
+    """`matrix` straight from a trace."""
+    return matrix(read(trace))

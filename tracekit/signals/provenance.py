@@ -33,8 +33,8 @@ def final_step(trace: Trace) -> int | None:
 def answer_words(trace: Trace) -> frozenset[str]:
     """Words of the final answer that the question does not hold.
 
-    The answer is the outcome's, else what follows `final answer` in the final step, else all of
-    that step.
+    The answer is the outcome's, else the line after `final answer` in the final step, else all
+    of that step.
     """
     question = words(trace.task.question)
     if trace.outcome.answer:
@@ -44,25 +44,26 @@ def answer_words(trace: Trace) -> frozenset[str]:
         return frozenset()
     text = trace.steps[index].content
     marker = find("final-answer", text)
-    return words(window(text[marker.end :] if marker else text)) - question
+    answer = text[marker.end :].strip().partition("\n")[0] if marker else text
+    return words(window(answer)) - question
 
 
-def introduced(trace: Trace) -> list[float]:
-    """For each step the share of the final answer's words that it says first, 0 to 1.
+def first_said(trace: Trace) -> list[frozenset[str]]:
+    """For each step the words of the final answer that it says first.
 
-    Steps of people and system prompts introduce nothing, but what they say is known from then on.
+    Steps of people and system prompts get none, but what they say is known from then on.
 
     >>> from tracekit.trace import Source, Step
     >>> said = ["the total comes to 12", "so the total is 12 apples", "TERMINATE"]
     >>> steps = tuple(Step(index=i, agent="A", content=text) for i, text in enumerate(said))
-    >>> introduced(Trace(id="t", source=Source(format="x"), steps=steps))
-    [0.6666666666666666, 0.3333333333333333, 0.0]
+    >>> found = first_said(Trace(id="t", source=Source(format="x"), steps=steps))
+    >>> [sorted(words) for words in found]
+    [['12', 'total'], ['apples'], []]
     """
-    wanted = answer_words(trace)
-    open_words, blamable = set(wanted), set(candidates(trace))
-    shares = []
+    missing, blamable = set(answer_words(trace)), set(candidates(trace))
+    found = []
     for step in trace.steps:
-        fresh = open_words & words(window(step.content))
-        shares.append(len(fresh) / len(wanted) if wanted and step.index in blamable else 0.0)
-        open_words -= fresh
-    return shares
+        fresh = missing & words(window(step.content))
+        found.append(frozenset(fresh) if step.index in blamable else frozenset())
+        missing -= fresh
+    return found

@@ -2,122 +2,129 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from tracekit.signals.cues import ERRORS, Span, cues
-from tracekit.signals.provenance import introduced
-from tracekit.signals.repeats import repeats
+from tracekit.signals.cues import ERRORS, cues
+from tracekit.signals.provenance import answer_words, first_said
 from tracekit.signals.roles import candidates, executors, hub, reports
-from tracekit.signals.text import share, window, words
-from tracekit.trace import Trace
+from tracekit.signals.text import Span, share, window, words
+from tracekit.trace import Step, Trace
+
+LITTLE = 40
+"""Characters below which a step says next to nothing (`TERMINATE`, `ok`)."""
+EMPTY = 50
+"""Characters below which an executor's report holds no output to speak of."""
+OPENING = 80
+"""Characters within which an announcement stands that a step is about."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Columns over the steps of one trace, each an array (n_steps,)."""
+    """Columns over the steps of one trace, each an array (n_steps,); bool unless it says more."""
 
     n: int
-    index: np.ndarray
+    """Number of steps."""
     blamable: np.ndarray
-    """Bool: can be blamed (not a person, not a system prompt)."""
-    acts: np.ndarray
-    """Bool: blamable and not an executor."""
-    ordinal: np.ndarray
-    """Acting steps before this one, counted from 0."""
+    """Can be blamed: not by a person, not a system prompt."""
     executor: np.ndarray
+    """Only reports what a tool or a program put out."""
+    acts: np.ndarray
+    """Blamable and not an executor's."""
     hub: np.ndarray
-    """Bool: by the agent that directs the others."""
-    has_hub: np.ndarray
-    addressed: np.ndarray
-    turn: np.ndarray
-    """Earlier steps of the same agent."""
-    same_before: np.ndarray
-    share: np.ndarray
-    """Share of the trace's steps that this agent has."""
-    by_first: np.ndarray
-    log_length: np.ndarray
+    """By the agent that directs the others."""
+    deed: np.ndarray
+    """Acts and is not the hub's: the work itself."""
+    deeds_before: np.ndarray
+    """Int: deeds earlier in the trace."""
+    little: np.ndarray
+    """Says next to nothing and calls no tool."""
+    action: np.ndarray
+    """Acts by code or by a tool call."""
+    error: np.ndarray
+    """Shows a sign of an error."""
+    failed: np.ndarray
+    """An action that ends in an error or in no output: in its own step or in the report after."""
+    overlap: np.ndarray
+    """Float: share of the question's words that it holds."""
+    introduces: np.ndarray
+    """Float: share of the final answer's words that it says first."""
+    fresh: tuple[frozenset[str], ...]
+    """Those words, of each step."""
     spans: tuple[dict[str, Span], ...]
     """Cues of each step with the place of the first."""
-    repeat: np.ndarray
-    overlap: np.ndarray
-    novelty: np.ndarray
-    introduces: np.ndarray
-    error: np.ndarray
 
-    def cue(self, name: str) -> np.ndarray:
-        """1 where a step shows the cue, else 0."""
-        return np.array([name in found for found in self.spans], dtype=float)
+    @property
+    def directed(self) -> bool:
+        """Whether the team has a hub."""
+        return bool(self.hub.any())
 
-    def first(self, name: str) -> np.ndarray:
-        """1 at the first step that shows the cue (or `error`), else 0."""
-        values = self.error if name == "error" else self.cue(name)
-        mark = np.zeros(self.n)
-        if values.any():
-            mark[int(np.argmax(values > 0))] = 1.0
-        return mark
+    def cue(self, name: str, within: int | None = None) -> np.ndarray:
+        """Where a step shows the cue, if wanted within its first so many characters."""
+        found = [spans.get(name) for spans in self.spans]
+        return np.array([s is not None and (within is None or s.start < within) for s in found])
 
 
 def read(trace: Trace) -> Reading:
-    """Everything features need, in one pass; about 0.5 ms per step."""
-    steps = trace.steps
-    n = len(steps)
+    """Everything features need, in one pass over the texts; under 1 ms per step."""
+    steps, n = trace.steps, len(trace.steps)
     spans = tuple(cues(step) for step in steps)
-    said = [words(window(step.content)) for step in steps]
-    tools = executors(trace)
+    tools, question = executors(trace), words(trace.task.question)
     blamable = np.zeros(n, dtype=bool)
     blamable[list(candidates(trace))] = True
     executor = np.array([s.agent in tools or reports(s) for s in steps], dtype=bool)
     acts = blamable & ~executor
-    director = hub(trace)
-    counts = Counter(step.agent for step in steps)
-    first_agent = next((s.agent for s in steps if blamable[s.index]), None)
-    question = words(trace.task.question)
+    by_hub = acts & np.array([s.agent == hub(trace) for s in steps], dtype=bool)
+    deed = acts & ~by_hub
+    asks = np.array(
+        [any(call.arguments is not None for call in s.tools) for s in steps], dtype=bool
+    )
+    action = acts & (asks | np.array(["code" in found for found in spans], dtype=bool))
+    error = np.array(
+        [
+            any(c in found for c in ERRORS) or _tool_error(s)
+            for found, s in zip(spans, steps, strict=True)
+        ],
+        dtype=bool,
+    )
+    empty = executor & np.array([_empty(step) for step in steps], dtype=bool)
+    fresh = tuple(first_said(trace))
+    answer = max(1, len(answer_words(trace)))
     return Reading(
         n=n,
-        index=np.arange(n),
         blamable=blamable,
-        acts=acts,
-        ordinal=np.concatenate([[0], np.cumsum(acts)[:-1]]),
         executor=executor,
-        hub=np.array([s.agent == director for s in steps], dtype=bool),
-        has_hub=np.full(n, director is not None),
-        addressed=np.array([s.to is not None for s in steps], dtype=bool),
-        turn=_turns([s.agent for s in steps]),
-        same_before=np.array([i > 0 and steps[i - 1].agent == steps[i].agent for i in range(n)]),
-        share=np.array([counts[s.agent] / n for s in steps]),
-        by_first=np.array([s.agent == first_agent for s in steps]),
-        log_length=np.log1p([len(s.content) for s in steps]),
+        acts=acts,
+        hub=by_hub,
+        deed=deed,
+        deeds_before=np.cumsum(deed) - deed,
+        little=np.array([len(s.content) < LITTLE and not s.tools for s in steps], dtype=bool),
+        action=action,
+        error=error,
+        failed=action & (later(executor & error | empty) | [_tool_error(s) for s in steps]),
+        overlap=np.array([share(question, words(window(s.content))) for s in steps]),
+        introduces=np.array([len(found) / answer for found in fresh]),
+        fresh=fresh,
         spans=spans,
-        repeat=np.array([earlier is not None for earlier in repeats(trace)]),
-        overlap=np.array([share(question, found) for found in said]),
-        novelty=_novelty(said, question),
-        introduces=np.array(introduced(trace)),
-        error=np.array(
-            [
-                any(c in found for c in ERRORS) or any(call.error for call in step.tools)
-                for found, step in zip(spans, steps, strict=True)
-            ],
-            dtype=float,
-        ),
     )
 
 
-def _turns(agents: list[str]) -> np.ndarray:
-    seen: Counter[str] = Counter()
-    turns = []
-    for agent in agents:
-        turns.append(seen[agent])
-        seen[agent] += 1
-    return np.array(turns, dtype=float)
+def later(values: np.ndarray, by: int = 1) -> np.ndarray:
+    """Each step's value `by` steps later, 0 past the end.
+
+    >>> later(np.array([1, 2, 3])).tolist()
+    [2, 3, 0]
+    """
+    moved = np.zeros_like(values)
+    moved[: max(0, len(values) - by)] = values[by:]
+    return moved
 
 
-def _novelty(said: list[frozenset[str]], question: frozenset[str]) -> np.ndarray:
-    known = set(question)
-    values = []
-    for found in said:
-        values.append(len(found - known) / len(found) if found else 0.0)
-        known |= found
-    return np.array(values)
+def _tool_error(step: Step) -> bool:
+    return any(call.error for call in step.tools)
+
+
+def _empty(step: Step) -> bool:
+    text = step.content or "".join(call.result or "" for call in step.tools)
+    return len(text) < EMPTY or text.startswith("There is no code")

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 HEAD = 6000
 """Characters read from the start of a longer text."""
 TAIL = 2000
 """Characters read from its end."""
+
+
+class Span(NamedTuple):
+    """Characters of a step's content."""
+
+    start: int
+    end: int
+
 
 _WORD = re.compile(r"[^\W_]{3,}|\d+")
 _STOP = frozenset(
@@ -42,16 +51,33 @@ def words(text: str) -> frozenset[str]:
     >>> sorted(words("The sum of 7 and 12 is in Table_3."))
     ['12', '3', '7', 'sum', 'table']
     """
-    return frozenset(_WORD.findall(text.lower())) - _STOP
+    return frozenset(_WORD.findall(lowered(text))) - _STOP
 
 
-def numbers(text: str) -> frozenset[str]:
-    """The numbers in it, without thousands separators.
+def around(text: str, wanted: frozenset[str], reach: int = 60) -> Span:
+    """The first of some words (as `words` makes them) with so many characters on either side.
 
-    >>> sorted(numbers("from 1,250 to 3.5"))
-    ['1250', '3.5']
+    The whole text, cut to as much, when it holds none of them.
+
+    >>> around("it says that the total is 12", frozenset({"12"}), reach=9)
+    Span(start=17, end=28)
     """
-    return frozenset(re.findall(r"\d+(?:\.\d+)?", re.sub(r"(?<=\d),(?=\d{3})", "", text)))
+    for match in _WORD.finditer(lowered(window(text))):
+        if match.group() in wanted:
+            return Span(max(0, match.start() - reach), min(len(text), match.end() + reach))
+    return Span(0, min(len(text), 2 * reach))
+
+
+def lowered(text: str) -> str:
+    """Lower case of the same length: the few letters that grow are left as they are.
+
+    >>> len(lowered("İx")) == 2
+    True
+    """
+    low = text.lower()
+    if len(low) == len(text):
+        return low
+    return "".join(small if len(small := char.lower()) == 1 else char for char in text)
 
 
 def share(part: frozenset[str], whole: frozenset[str]) -> float:
