@@ -38,7 +38,7 @@ docs: $(VENV)/.dev ## rewrite the generated parts of README.md and docs/
 	$(BIN)/python docs/generate.py
 
 train-linear: $(VENV)/.dev ## refit the weights of the linear method from $TRACEKIT_DATA
-	$(BIN)/python -m tracekit.analyzers.linear_train
+	$(BIN)/python -m tracekit.analyzers.linear_fit --data "$${TRACEKIT_DATA:?is not set}"
 
 lock: ## resolve constraints.txt anew, with today's newest releases
 	PYTHON=$(PYTHON) .ci/lock
