@@ -238,6 +238,23 @@ class OpenSource:
             return None
         return self.blob.beside(relative, self.limits.file_bytes)
 
+    def siblings(self, folder: str, pattern: str) -> Iterator[tuple[str, bytes]]:
+        """Files in a folder near this one whose names match a glob, by name: (name, content).
+
+        None for members of archives; the bounds of `sibling` hold.
+        """
+        if folder.count("..") > 2 or folder.startswith("/") or self.blob.file is None:
+            return
+        near = self.blob.file.parent / folder
+        try:
+            names = sorted(file.name for file in near.glob(pattern))
+        except (OSError, ValueError):
+            return
+        for name in names:
+            data = self.sibling(f"{folder}/{name}")
+            if data is not None:
+                yield name, data
+
     def default_id(self, material: bytes = b"", position: str = "") -> str:
         """An id for a trace whose log has none: file stem and a hash, the same on every machine."""
         digest = hashlib.sha256(material).hexdigest() if material else self.sha256
