@@ -49,6 +49,4 @@ def expected(path):
         for event in span["events"]:
             if event["name"] == "data.input" and kind(span) == "agentic.turn":
                 task = json.loads(event["attributes"]["input"])[0]
-    return [
-        {"speakers": names * len(steps), "task": task, "tools": tools, "outcome": "unknown"}
-    ]
+    return [{"speakers": names * len(steps), "task": task, "tools": tools, "outcome": "unknown"}]

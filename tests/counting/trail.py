@@ -17,7 +17,9 @@ def spans(tree, agent=None):
     for span in tree:
         name, acting = span["span_name"], agent
         if span["span_attributes"].get("openinference.span.kind") == "AGENT":
-            asked = re.search(r"helpful agent named '(\w+)'", span["span_attributes"]["input.value"])
+            asked = re.search(
+                r"helpful agent named '(\w+)'", span["span_attributes"]["input.value"]
+            )
             acting = asked.group(1) if asked else name.removesuffix(".run")
         yield span, acting or "unknown"
         yield from spans(span["child_spans"], acting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from typing import Any
 
 from tracekit.ingest.parts import as_text, maybe_json
@@ -25,7 +26,9 @@ def read_repr(text: str) -> Any:
     if len(text) > _LONGEST or text.strip()[:1] not in ("{", "[", "(", "'", '"'):
         return None
     try:
-        return _plain(ast.literal_eval(text.strip()))
+        with warnings.catch_warnings():  # Python warns of escapes such as \\d in what it parses
+            warnings.simplefilter("ignore")
+            return _plain(ast.literal_eval(text.strip()))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None
 
@@ -52,7 +55,9 @@ def read_calls_repr(text: str) -> tuple[ToolCall, ...]:
     if len(text) > _LONGEST or not text.startswith(names):
         return ()
     try:
-        tree = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text, mode="eval").body
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return ()
     items = tree.elts if isinstance(tree, ast.List) else []

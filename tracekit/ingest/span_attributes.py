@@ -30,6 +30,8 @@ class Span(msgspec.Struct, kw_only=True):
     attributes: dict[str, Any] = {}
     """Keys with dots; values as JSON."""
     raw: Raw
+    also: tuple[Raw, ...] = ()
+    """Further records of the same span."""
     start: float | None = None
     """Seconds since 1970 UTC; None = not logged."""
     end: float | None = None
@@ -178,7 +180,19 @@ def agent_of(span: Span, role: Role) -> str | None:
     if attributes.get("span.type") == "agentic.invocation":
         named = attributes.get("entity.1.name")
         return named if isinstance(named, str) and named else None
+    if span.name.endswith("._execute_core"):
+        return _crew_member(span)
     return _from_name(span.name)
+
+
+def _crew_member(span: Span) -> str | None:
+    """CrewAI prints the agent that does a task into the task's input."""
+    given = span.attributes.get("input.value") or span.given
+    if isinstance(given, dict):
+        given = given.get("agent")
+    _, found, further = given.partition("role='") if isinstance(given, str) else ("", "", "")
+    role = further.partition("'")[0].strip()
+    return role if found and role else _from_name(span.name)
 
 
 def _from_name(name: str) -> str | None:

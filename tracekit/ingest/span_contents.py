@@ -194,6 +194,15 @@ def runs_code(span: Span) -> bool:
     return as_text(span.attributes.get("input.value"))[:40].startswith('{"memory_step"')
 
 
+def crew_tasks(span: Span) -> str:
+    """The descriptions of a CrewAI crew's tasks, which say what the crew was asked."""
+    tasks = maybe_json(span.attributes.get("crew_tasks"))
+    if tasks is None and "crewai.crew.tasks" in span.attributes:
+        tasks = numbered(span.attributes, "crewai.crew.tasks")
+    listed = [t for t in tasks if isinstance(t, dict)] if isinstance(tasks, list) else []
+    return "\n".join(as_text(t.get("description")) for t in listed if t.get("description"))
+
+
 _ASKED_KEYS = (
     "task", "question", "query", "query_str", "user_input", "input", "user_message", "user_query",
     "prompt", "text", "content", "message", "messages", "query_bundle", "topic", "goal", "inputs",

@@ -24,8 +24,9 @@ def merge(build: Builder, nodes: list[Node]) -> Iterator[tuple[Span, str]]:
             node.holder = node.tail[-1]
         if node.holder is None:
             node.holder = node.first
-        if node.holder is None and node.inside and node.parent is not None:
-            node.holder = node.parent.holder
+        above = node.parent
+        if node.holder is None and above is not None and (node.inside or above.role != "noise"):
+            node.holder = above.holder
         if node.holder is None:
             yield from ((span, _reason(node)) for span in (node.span, *node.twins))
         else:
@@ -47,7 +48,7 @@ def _into(build: Builder, index: int, spans: list[Span]) -> None:
         merged[key] = {"span": span.name, **leftover(span, "")}
     build.steps[index] = msgspec.structs.replace(
         step,
-        raw=(*step.raw, *(span.raw for span in new)),
+        raw=(*step.raw, *(raw for span in new for raw in (span.raw, *span.also))),
         extra={**step.extra, "merged": merged},
     )
 

@@ -41,11 +41,12 @@ def read_messages(value: Any, role: str = "user") -> list[Said]:
     """
     text, value = value, maybe_json(value)
     if isinstance(value, dict):
-        for key in ("messages", "contents", "input", "prompt", "choices", "generations", "prompts"):
+        for key in _LISTS if role != "assistant" else reversed(_LISTS):
             inner = maybe_json(value.get(key))
             if isinstance(inner, list | dict) and inner:
-                return [*_preamble(value), *read_messages(inner, role)]
-            if isinstance(inner, str) and inner and key in ("prompt", "input"):
+                said = read_messages(inner, role)
+                return said if role == "assistant" else [*_preamble(value), *said]
+            if isinstance(inner, str) and inner and key in ("prompt", "input") and role == "user":
                 return [*_preamble(value), Said(role, inner)]
         return [_one(text, role)]
     if not isinstance(value, list):
@@ -59,6 +60,12 @@ def read_messages(value: Any, role: str = "user") -> list[Said]:
     if value and all(isinstance(i, dict) and _is_bare_part(i) for i in value):
         return [_said(role, read_content(value), {})]
     return [_one(item, role) for item in value if item not in (None, "")]
+
+
+_LISTS = (
+    "messages", "contents", "input", "prompt", "prompts", "args", "output", "generations", "choices"
+)  # fmt: skip
+"""Members that hold the messages: of requests first, of responses last."""
 
 
 def _preamble(value: dict[str, Any]) -> list[Said]:
@@ -202,7 +209,10 @@ def _said(role: str, content: Content, item: dict[str, Any]) -> Said:
 
 
 def _asks(item: dict[str, Any]) -> tuple[ToolCall, ...]:
+    beside = item.get("additional_kwargs")
     calls = maybe_json(item.get("tool_calls"))
+    if not calls and isinstance(beside, dict):
+        calls = beside.get("tool_calls")
     calls = [c.get("tool_call", c) if isinstance(c, dict) else c for c in _listed(calls)]
     asks = read_calls(calls)
     single = item.get("function_call")

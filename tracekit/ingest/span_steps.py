@@ -274,7 +274,7 @@ class Stepper:
         index = self.build.add(
             acting,
             text,
-            [s.raw for s in spans],
+            [raw for s in spans for raw in (s.raw, *s.also)],
             kind=kind,
             time=Time(start, end) if start is not None or end is not None else None,
             extra=extra,

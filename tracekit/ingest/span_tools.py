@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tracekit.ingest.parts import as_text, maybe_json, read_calls, read_content
+from tracekit.ingest.reprs import read_repr
 from tracekit.ingest.span_attributes import Span, error_of, first_of
 from tracekit.ingest.span_contents import text_in, text_out
 from tracekit.ingest.span_messages import numbered, read_messages
@@ -40,9 +41,15 @@ def tool_call(span: Span) -> ToolCall:
         result = text_out(span)
     if result is None:
         result = _documents(attributes)
+    decoded = maybe_json(result)
+    if not attributes.get("gen_ai.tool.call.id") and isinstance(decoded, dict):
+        answered = decoded.get("kwargs") if "lc" in decoded else decoded
+        call_id = answered.get("tool_call_id") if isinstance(answered, dict) else None
+    else:
+        call_id = None
     text, failure = tool_text(result)
     error = error_of(span) or failure
-    call_id = as_text(first_of(attributes, _CALL_IDS))
+    call_id = as_text(first_of(attributes, _CALL_IDS) or call_id)
     return ToolCall(
         name=_tool_name(span),
         arguments=_plain_arguments(maybe_json(arguments)),
@@ -78,6 +85,9 @@ def _tool_name(span: Span) -> str:
 
 def _plain_arguments(value: Any) -> Any:
     """Arguments out of the `args` and `kwargs` that smolagents and traceloop wrap them in."""
+    if isinstance(value, str) and value[:2] in ("{'", "['"):
+        printed = read_repr(value)
+        value = value if printed is None else printed
     if isinstance(value, dict) and {"args", "kwargs"} <= value.keys():
         args, kwargs = value["args"], value["kwargs"]
         if not args:

@@ -34,6 +34,7 @@ from tracekit.ingest.span_attributes import (
 from tracekit.ingest.span_contents import (
     answer,
     asked,
+    crew_tasks,
     heard,
     question,
     runs_code,
@@ -122,7 +123,8 @@ def _run(source: OpenSource, format: str, id: str, spans: list[Span]) -> Iterato
             what = "no known convention marks models, tools or agents; spans were read as they are"
             yield source.problem(None, what, severity="warning")
     for span, why in merge(build, nodes):
-        yield source.skip(span.raw, why)
+        for raw in (span.raw, *span.also):
+            yield source.skip(raw, why)
     if not build.steps:
         return
     run = Run(
@@ -185,7 +187,7 @@ def _question(nodes: list[Node]) -> str:
     """What the run was asked: the input of the first span that has one, else the first prompt."""
     for node in nodes:
         if _is_frame(node):
-            text = question(text_in(node.span))
+            text = crew_tasks(node.span) or question(text_in(node.span))
             if text:
                 return text.strip()
         elif node.role == "llm":

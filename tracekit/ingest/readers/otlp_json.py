@@ -51,7 +51,7 @@ def _spans(source: OpenSource) -> Iterator[Span | Problem]:
         found = False
         for at, whole in enumerate(wholes):
             pointer = f"{top}{at}" if top else ""
-            for span in _document(source, whole, pointer, document.line):
+            for span in read_document(source, whole, pointer, document.line):
                 found = True
                 yield span
         if not found and isinstance(document.value, dict | list):
@@ -59,7 +59,7 @@ def _spans(source: OpenSource) -> Iterator[Span | Problem]:
             yield source.problem(None, what, severity="skip", line=document.line)
 
 
-def _document(
+def read_document(
     source: OpenSource, whole: Any, pointer: str, line: int | None
 ) -> Iterator[Span | Problem]:
     """The spans of one export request."""

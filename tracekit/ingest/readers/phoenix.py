@@ -32,7 +32,7 @@ class Phoenix:
     def sniff(self, head: bytes, name: str) -> float:
         """Sure of rows with Phoenix's columns, less of bare span objects."""
         for item in peek_items(head)[:3]:
-            inner = item.get("data") or item.get("spans")
+            inner = None if "trace_id" in item else item.get("data") or item.get("spans")
             if isinstance(inner, list) and inner and isinstance(inner[0], dict):
                 item = inner[0]
             sure = _likeness(item)
@@ -131,7 +131,7 @@ def _attributes(record: dict[str, Any]) -> dict[str, Any]:
     inner = record.get("attributes")
     if isinstance(inner, dict):
         for key, value in inner.items():
-            _flatten(found, key, value, 0)
+            flatten(found, key, value)
     return found
 
 
@@ -142,13 +142,13 @@ _WHOLE = frozenset(
 """Attributes whose value is data and not a further part of the key."""
 
 
-def _flatten(found: dict[str, Any], key: str, value: Any, level: int) -> None:
+def flatten(found: dict[str, Any], key: str, value: Any, level: int = 0) -> None:
     """Nested attributes to dotted keys; lists stay whole."""
     if not isinstance(value, dict) or key in _WHOLE or level > 8 or not value:
         found[key] = value
         return
     for inner, item in value.items():
-        _flatten(found, f"{key}.{inner}", item, level + 1)
+        flatten(found, f"{key}.{inner}", item, level + 1)
 
 
 def _events(events: Any) -> list[dict[str, Any]]:

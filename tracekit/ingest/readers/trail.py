@@ -37,8 +37,6 @@ class Trail:
         keys = peek_keys(head)
         if "spans" in keys and b'"child_spans"' in head:
             return 0.95
-        if "spans" in keys and b'"parent_span_id"' in head and b'"span_name"' in head:
-            return 0.9 if b'"span_type"' not in head else 0.3
         annotated = {"errors", "scores"} <= keys or {"trace_id", "errors"} <= keys
         if annotated and (b'"location"' in head or b'"reliability_score"' in head):
             return 0.95
