@@ -29,6 +29,7 @@ class Random:
 
     name: ClassVar[str] = "random"
     needs: ClassVar[frozenset[str]] = TRACE
+    name_blind: ClassVar[bool] = True
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """Uniform probabilities in a random order that depends on the seed and the trace's id."""
@@ -48,6 +49,7 @@ class Constant:
 
     name: ClassVar[str] = "constant"
     needs: ClassVar[frozenset[str]] = TRACE
+    name_blind: ClassVar[bool] = True
 
     def __init__(self, step: int = 1, seen: frozenset[str] = frozenset()) -> None:
         self.step = step
@@ -85,6 +87,7 @@ class FirstSpeaker:
 
     name: ClassVar[str] = "first-speaker"
     needs: ClassVar[frozenset[str]] = TRACE
+    name_blind: ClassVar[bool] = True
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The rest is ranked by its distance from that step."""
@@ -98,6 +101,7 @@ class LastSpeaker:
 
     name: ClassVar[str] = "last-speaker"
     needs: ClassVar[frozenset[str]] = TRACE
+    name_blind: ClassVar[bool] = True
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The rest is ranked by its distance from that step."""

@@ -28,6 +28,7 @@ class FirstError:
 
     name: ClassVar[str] = "first-error"
     needs: ClassVar[frozenset[str]] = frozenset({"trace"})
+    name_blind: ClassVar[bool] = True
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict; steps without a sign have probability 0 and close the ranking in order."""

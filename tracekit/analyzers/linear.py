@@ -8,10 +8,10 @@ trace, is the evidence: log-odds, quoted with the words that triggered it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
@@ -51,6 +51,7 @@ class Linear:
 
     name: ClassVar[str] = "linear"
     needs: ClassVar[frozenset[str]] = frozenset({"trace"})
+    name_blind: ClassVar[bool] = True
 
     def __init__(self, weights: Weights | None = None) -> None:
         self._weights = weights
@@ -67,12 +68,12 @@ class Linear:
         """All steps ranked; steps of people and system prompts have probability 0 and come last."""
         settings(context, self.name)
         weights, reading = self.weights, read(trace)
-        parts = weights.contributions(matrix(reading), reading.blamable)
+        x, blamable = matrix(reading), reading.blamable
+        view = View(trace, reading, x > x[blamable].mean(axis=0), weights.parts(x, blamable))
         chances = np.zeros(len(trace.steps))
-        blamable = reading.blamable
-        chances[blamable] = softmax(parts[blamable].sum(axis=1))
+        chances[blamable] = softmax(view.parts[blamable].sum(axis=1))
         top = sorted(range(len(chances)), key=lambda i: (-chances[i], i))[:EXPLAINED]
-        evidence = {i: _reasons(trace, reading, i, parts[i]) for i in top if blamable[i]}
+        evidence = {i: tuple(_reasons(view, i))[:REASONS] for i in top if blamable[i]}
         method = Method(name=self.name, version=VERSION, model=weights.id)
         return verdict(trace, method, chances, evidence=evidence)
 
@@ -88,26 +89,35 @@ class Linear:
         return Linear(fit_weights(traces, context.seed))
 
 
-def _reasons(trace: Trace, reading: Reading, step: int, parts: np.ndarray) -> tuple[Evidence, ...]:
-    """What speaks most for a step, strongest first; what says nothing to a person is left out."""
-    usual = matrix(reading)[reading.blamable].mean(axis=0)
-    above = matrix(reading)[step] > usual
-    found = []
-    for k in sorted(range(len(parts)), key=lambda k: (-parts[k], k)):
-        shows = FEATURES[k].shows if above[k] else FEATURES[k].lacks
+class View(NamedTuple):
+    """A trace as its verdict is explained."""
+
+    trace: Trace
+    reading: Reading
+    above: np.ndarray
+    """Bool (n_steps, n_features): more than the trace's average step has."""
+    parts: np.ndarray
+    """Log-odds of the same shape: what each feature adds to each step's score."""
+
+
+def _reasons(view: View, step: int) -> Iterator[Evidence]:
+    """What speaks for a step, strongest first; what says nothing to a person is left out."""
+    parts = view.parts[step]
+    for k in np.argsort(-parts, kind="stable").tolist():
+        feature = FEATURES[k]
+        shows = feature.shows if view.above[step, k] else feature.lacks
         if parts[k] > LEAST and shows:
-            where, span = _quote(trace, reading, step, FEATURES[k])
-            quote = trace.steps[where].content[span.start : span.end]
-            found.append(Evidence(where, quote, span.start, span.end, float(parts[k]), shows))
-    return tuple(found[:REASONS])
+            where, span = _place(view, step, feature)
+            quote = view.trace.steps[where].content[span.start : span.end]
+            yield Evidence(where, quote, span.start, span.end, float(parts[k]), shows)
 
 
-def _quote(trace: Trace, reading: Reading, step: int, feature: Feature) -> tuple[int, Span]:
+def _place(view: View, step: int, feature: Feature) -> tuple[int, Span]:
     """Where the words stand that a feature saw: a step, and the place in its content."""
-    where = min(step + feature.ahead, reading.n - 1)
-    content, spans = trace.steps[where].content, reading.spans[where]
+    where = min(step + feature.ahead, view.reading.n - 1)
+    content, spans = view.trace.steps[where].content, view.reading.spans[where]
     if feature.cue == "answer":
-        return where, around(content, reading.fresh[where])
+        return where, around(content, view.reading.fresh[where])
     wanted = ERRORS if feature.cue == "error" else (feature.cue,)
     span = next((spans[cue] for cue in wanted if cue in spans), Span(0, len(content)))
     return where, Span(span.start, min(span.end, span.start + LONGEST))

@@ -21,7 +21,6 @@ import numpy as np
 from tracekit.analyzers.conditional_logit import Choices, fit
 from tracekit.errors import UsageError
 from tracekit.folds import fingerprint, grouped_folds
-from tracekit.ingest.pipeline import load
 from tracekit.signals.features import NAMES, matrix
 from tracekit.signals.reading import read
 from tracekit.trace import Trace
@@ -59,7 +58,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         """Short hash of the weights, 12 hex digits."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:12]
 
-    def contributions(self, x: np.ndarray, blamable: np.ndarray) -> np.ndarray:
+    def parts(self, x: np.ndarray, blamable: np.ndarray) -> np.ndarray:
         """What each feature adds to each step's score, log-odds against the trace's average step."""
         z = (x - np.array(self.mean)) / np.array(self.scale)
         return np.asarray((z - z[blamable].mean(axis=0)) * np.array(self.weight))
@@ -85,13 +84,18 @@ def fit_weights(traces: Iterable[Trace], seed: int = 0) -> Weights:
     mean, scale, weight = _fit(cases, ridge)
     return Weights(
         features=NAMES,
-        mean=tuple(mean.tolist()),
-        scale=tuple(scale.tolist()),
-        weight=tuple(weight.tolist()),
+        mean=_rounded(mean),
+        scale=_rounded(scale),
+        weight=_rounded(weight),
         ridge=ridge,
         seed=seed,
         traces=tuple(sorted(fingerprint(case.trace) for case in cases)),
     )
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    """Six decimals: the same file from every build of numpy."""
+    return tuple(values.round(6).tolist())
 
 
 def question(trace: Trace) -> str:
@@ -133,6 +137,8 @@ def _held_out(cases: Sequence[Case], folds: np.ndarray, ridge: float) -> float:
 
 def _training(data: Path) -> Iterator[Trace]:
     """The development half of Who&When."""
+    from tracekit.ingest.pipeline import load  # only the command reads files
+
     return load(data / "labeled" / "who-and-when", format="who-and-when")
 
 

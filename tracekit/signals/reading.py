@@ -70,12 +70,12 @@ def read(trace: Trace) -> Reading:
     """Everything features need, in one pass over the texts; under 1 ms per step."""
     steps, n = trace.steps, len(trace.steps)
     spans = tuple(cues(step) for step in steps)
-    tools, question = executors(trace), words(trace.task.question)
+    tools, director, question = executors(trace), hub(trace), words(trace.task.question)
     blamable = np.zeros(n, dtype=bool)
     blamable[list(candidates(trace))] = True
     executor = np.array([s.agent in tools or reports(s) for s in steps], dtype=bool)
     acts = blamable & ~executor
-    by_hub = acts & np.array([s.agent == hub(trace) for s in steps], dtype=bool)
+    by_hub = acts & np.array([s.agent == director for s in steps], dtype=bool)
     deed = acts & ~by_hub
     asks = np.array(
         [any(call.arguments is not None for call in s.tools) for s in steps], dtype=bool

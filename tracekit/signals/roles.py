@@ -75,7 +75,7 @@ def hub(trace: Trace) -> str | None:
     )
     if not sent:
         return None
-    agent_id, count = min(sent.items(), key=lambda item: (-item[1], item[0]))
+    agent_id, count = sent.most_common(1)[0]
     return agent_id if count >= 3 and 3 * count >= 2 * sum(sent.values()) else None
 
 
