@@ -10,11 +10,10 @@ from typing import Any
 
 import msgspec
 
-from tracekit import registry
 from tracekit.errors import InputError, Problem, boundary
 from tracekit.ingest.archives import expand
 from tracekit.ingest.files import find_files
-from tracekit.ingest.sniff import sniff
+from tracekit.ingest.sniff import reader_of, sniff, surest_of
 from tracekit.ingest.sources import Limits, OpenSource
 from tracekit.protocols import Reader
 from tracekit.trace import Trace
@@ -77,7 +76,7 @@ class Ingest:
             if before.st_size == 0:
                 yield from self._report(source, [source.skip_file("the file is empty")])
                 return
-            for item in expand(source, lambda whole: sniff(whole, self.formats)[0] is not None):
+            for item in expand(source, lambda whole: surest_of(whole, self.formats)[0] is not None):
                 if isinstance(item, Problem):
                     yield from self._report(source, [item])
                 else:
@@ -168,7 +167,7 @@ def load(
     Raises `InputError` for a path that does not exist and `UnknownName` for an unknown format.
     """
     if format is not None:
-        registry.get("readers", format)
+        reader_of(format)
     return Ingest(paths, formats=[format] if format else None, limits=limits).traces()
 
 
