@@ -14,11 +14,12 @@ import msgspec
 
 from tracekit.errors import ContractError, TracekitError, UnknownName, UsageError
 
-Kind = Literal["readers", "analyzers", "benchmarks"]
+Kind = Literal["readers", "analyzers", "benchmarks", "exporters"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "readers": {
         "tracekit": "tracekit.ingest.readers.tracekit_jsonl:TracekitJsonl",
+        "tracekit-parquet": "tracekit.ingest.readers.tracekit_parquet:TracekitParquet",
         "otlp-json": "tracekit.ingest.readers.otlp_json:OtlpJson",
         "jaeger": "tracekit.ingest.readers.jaeger:Jaeger",
         "trail": "tracekit.ingest.readers.trail:Trail",
@@ -42,6 +43,16 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "camel": "tracekit.ingest.readers.camel:Camel",
         "llm-debate": "tracekit.ingest.readers.llm_debate:LlmDebate",
         "dylan": "tracekit.ingest.readers.dylan:Dylan",
+        "tau-bench": "tracekit.ingest.readers.tau_bench:TauBench",
+        "transformers-agents-benchmark": (
+            "tracekit.ingest.readers.transformers_agents:TransformersAgents"
+        ),
+        "crewai-log": "tracekit.ingest.readers.crewai_log:CrewAILog",
+        "metagpt-log": "tracekit.ingest.readers.metagpt_log:MetaGPTLog",
+        "agentverse-log": "tracekit.ingest.readers.agentverse_log:AgentVerseLog",
+        "appworld-text": "tracekit.ingest.readers.appworld_text:AppWorldText",
+        "chatdev-log": "tracekit.ingest.readers.chatdev_log:ChatDevLog",
+        "chatdev-puppeteer": "tracekit.ingest.readers.chatdev_puppeteer:ChatDevPuppeteer",
         "mast": "tracekit.ingest.readers.mast:Mast",
         "tracertraj": "tracekit.ingest.readers.tracertraj:TracerTraj",
         "hyperagent-log": "tracekit.ingest.readers.hyperagent_log:HyperAgentLog",
@@ -59,6 +70,8 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
             "tracekit.ingest.readers.anthropic_managed_agents:AnthropicManagedAgents"
         ),
         "opencode-events": "tracekit.ingest.readers.opencode_events:OpenCodeEvents",
+        "generic-messages": "tracekit.ingest.readers.generic_messages:GenericMessages",
+        "generic-text": "tracekit.ingest.readers.generic_text:GenericText",
     },
     "analyzers": {
         "constant": "tracekit.analyzers.baselines:Constant",
@@ -67,6 +80,13 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "last-speaker": "tracekit.analyzers.baselines:LastSpeaker",
         "linear": "tracekit.analyzers.linear:Linear",
         "random": "tracekit.analyzers.baselines:Random",
+    },
+    "exporters": {
+        "jsonl": "tracekit.export.jsonl:Jsonl",
+        "parquet": "tracekit.export.parquet:Parquet",
+        "otlp": "tracekit.export.otlp:Otlp",
+        "openinference": "tracekit.export.openinference:OpenInference",
+        "atif": "tracekit.export.atif:Atif",
     },
     "benchmarks": {
         "who-and-when": "tracekit.eval.benchmarks.who_and_when:WhoAndWhen",
