@@ -67,7 +67,9 @@ def test_long_text_is_read_at_its_ends_only():
     assert len(window(middle)) == len(middle)
 
 
-@pytest.mark.parametrize("text", ["exitcode" * 50_000, "a" * 400_000, "\\w" * 200_000, "`" * 400_000])
+@pytest.mark.parametrize(
+    "text", ["exitcode" * 50_000, "a" * 400_000, "\\w" * 200_000, "`" * 400_000]
+)
 def test_hostile_text_costs_linear_time(text):
     started = time.process_time()
     cues(Step(0, "A", content=text))
@@ -89,7 +91,10 @@ def test_around_quotes_the_first_wanted_word():
 
 
 def test_repetition_needs_the_same_agent_and_enough_words():
-    long, other = "look up the price of red racing bicycles", "compare the weight of blue cars instead"
+    long, other = (
+        "look up the price of red racing bicycles",
+        "compare the weight of blue cars instead",
+    )
     trace = make_trace(
         "t", [("A", long), ("B", long), ("A", other), ("A", long + "!"), ("A", "ok"), ("A", "ok")]
     )
