@@ -31,10 +31,14 @@ class Document(msgspec.Struct, frozen=True):
 def documents(source: OpenSource) -> Iterator[Document | Problem]:
     """Every document of a JSON or JSON Lines file, or of pretty-printed ones in a row.
 
-    What is broken gives a problem; a document that breaks off is read as far as it goes. In a
-    file of lines every line counts as a record.
+    What is broken gives a problem, an empty list or object too; a document that breaks off is
+    read as far as it goes. In a file of lines every line counts as a record.
     """
-    yield from _by_line(source) if is_lines(_beginning(source)) else _whole(source)
+    for item in _by_line(source) if is_lines(_beginning(source)) else _whole(source):
+        if isinstance(item, Document) and item.value in ([], {}):
+            yield source.problem(None, "the document is empty", severity="skip", line=item.line)
+        else:
+            yield item
 
 
 def _beginning(source: OpenSource) -> bytes:
