@@ -7,43 +7,123 @@ is a plain alternation of words: no nested repetition, so that hostile text cost
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from tracekit.signals.text import Span, lowered, window
 from tracekit.trace import Step
 
-CUES: dict[str, re.Pattern[str]] = {
-    "exit-code": re.compile(
-        r"exit ?code:? *-?[1-9]\d*|exit status [1-9]\d*|returned non-zero|execution failed"
+
+class Cue(NamedTuple):
+    """Words to look for."""
+
+    needles: tuple[str, ...]
+    """One of these stands in every text that matches: most texts are dismissed by them."""
+    pattern: re.Pattern[str]
+
+    def find(self, text: str) -> Span | None:
+        """The first place in a text in lower case, None when there is none."""
+        if not any(needle in text for needle in self.needles):
+            return None
+        match = self.pattern.search(text)
+        return Span(*match.span()) if match else None
+
+
+CUES: dict[str, Cue] = {
+    "exit-code": Cue(
+        ("exit", "returned non-zero", "execution failed"),
+        re.compile(
+            r"exit ?code:? *-?[1-9]\d*|exit status [1-9]\d*|returned non-zero|execution failed"
+        ),
     ),
-    "exception": re.compile(
-        r"traceback \(most recent|\b\w*(?:error|exception): |\bpanic: |segmentation fault"
-        r"|core dumped|unhandled exception"
+    "exception": Cue(
+        (
+            "traceback",
+            "error: ",
+            "exception: ",
+            "panic: ",
+            "segmentation",
+            "core dumped",
+            "unhandled",
+        ),
+        re.compile(
+            r"traceback \(most recent|\b\w*(?:error|exception): |\bpanic: |segmentation fault"
+            r"|core dumped|unhandled exception"
+        ),
     ),
-    "not-found": re.compile(
-        r"no such file|(?:file|page|module|command|resource) not found|\b404\b|access denied"
-        r"|permission denied|\bforbidden\b|timed out|captcha|connection refused|no results? found"
-        r"|unknown language"
+    "not-found": Cue(
+        (
+            "no such file",
+            "not found",
+            "404",
+            "denied",
+            "forbidden",
+            "timed out",
+            "captcha",
+            "refused",
+            "results found",
+            "result found",
+            "unknown language",
+        ),
+        re.compile(
+            r"no such file|(?:file|page|module|command|resource) not found|\b404\b|access denied"
+            r"|permission denied|\bforbidden\b|timed out|captcha|connection refused|no results? found"
+            r"|unknown language"
+        ),
     ),
-    "refusal": re.compile(
-        r"\bi(?:'m| am) (?:currently )?(?:unable|not able)|\bi (?:cannot|can't|could not|couldn't)\b"
-        r"|\b(?:was|were) not able to|\bunable to\b|do(?:es)? not have access"
+    "refusal": Cue(
+        ("able", "cannot", "can't", "could", "access"),
+        re.compile(
+            r"\bi(?:'m| am) (?:currently )?(?:unable|not able)|\bi (?:cannot|can't|could not|couldn't)\b"
+            r"|\b(?:was|were) not able to|\bunable to\b|do(?:es)? not have access"
+        ),
     ),
-    "apology": re.compile(r"\bapologi[sz]e|\bapologies\b|\bi(?:'m| am) sorry|\bmy mistake"),
-    "assumption": re.compile(
-        r"\bassum(?:e|es|ed|ing|ption|ptions)\b|\bhypothetical|\bsimulat(?:e|ed|ing)\b|\bmock\b"
-        r"|\bplaceholder|\bsample data\b|\bdummy\b|\bfor example purposes|let's say\b|\bexample data"
+    "apology": Cue(
+        ("apolog", "sorry", "my mistake"),
+        re.compile(r"\bapologi[sz]e|\bapologies\b|\bi(?:'m| am) sorry|\bmy mistake"),
     ),
-    "restart": re.compile(
-        r"\bstalled\b|\breplan|\bno progress\b|\bgoing in circles|\bstuck in\b|\bstart(?:ing)? over\b"
+    "assumption": Cue(
+        (
+            "assum",
+            "hypothetical",
+            "simulat",
+            "mock",
+            "placeholder",
+            "sample data",
+            "dummy",
+            "for example purposes",
+            "let's say",
+            "example data",
+        ),
+        re.compile(
+            r"\bassum(?:e|es|ed|ing|ption|ptions)\b|\bhypothetical|\bsimulat(?:e|ed|ing)\b|\bmock\b"
+            r"|\bplaceholder|\bsample data\b|\bdummy\b|\bfor example purposes|let's say\b|\bexample data"
+        ),
     ),
-    "final-answer": re.compile(r"\bfinal answer\b[:\s*]*"),
-    "code": re.compile(r"```|\bimport \w+\n|\bdef \w+\("),
-    "report": re.compile(
-        r"^\s*(?:exit ?code:|there is no code from|observation:|execution (?:result|output)"
-        r"|\[?tool (?:result|output))"
+    "restart": Cue(
+        (
+            "stalled",
+            "replan",
+            "no progress",
+            "in circles",
+            "stuck in",
+            "start over",
+            "starting over",
+        ),
+        re.compile(
+            r"\bstalled\b|\breplan|\bno progress\b|\bgoing in circles|\bstuck in\b|\bstart(?:ing)? over\b"
+        ),
+    ),
+    "final-answer": Cue(("final answer",), re.compile(r"\bfinal answer\b[:\s*]*")),
+    "code": Cue(("```", "import ", "def "), re.compile(r"```|\bimport \w+\n|\bdef \w+\(")),
+    "report": Cue(
+        ("exit", "there is no code", "observation", "execution", "tool"),
+        re.compile(
+            r"^\s*(?:exit ?code:|there is no code from|observation:|execution (?:result|output)"
+            r"|\[?tool (?:result|output))"
+        ),
     ),
 }
-"""Patterns by name."""
+"""All cues by name."""
 
 ERRORS = ("exit-code", "exception", "not-found", "refusal", "apology")
 """The cues that are signs of an error."""
@@ -66,8 +146,7 @@ def find(cue: str, text: str) -> Span | None:
     >>> find("exit-code", "exitcode: 0 (execution succeeded)") is None
     True
     """
-    match = CUES[cue].search(lowered(text))
-    return Span(*match.span()) if match else None
+    return CUES[cue].find(lowered(text))
 
 
 def cues(step: Step) -> dict[str, Span]:
@@ -77,9 +156,5 @@ def cues(step: Step) -> dict[str, Span]:
     ['apology', 'assumption']
     """
     text = lowered(window(step.content))
-    found = {}
-    for name, pattern in CUES.items():
-        match = pattern.search(text)
-        if match:
-            found[name] = Span(*match.span())
-    return found
+    found = ((name, cue.find(text)) for name, cue in CUES.items())
+    return {name: span for name, span in found if span is not None}
