@@ -57,6 +57,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "tracertraj": "tracekit.ingest.readers.tracertraj:TracerTraj",
         "hyperagent-log": "tracekit.ingest.readers.hyperagent_log:HyperAgentLog",
         "langgraph": "tracekit.ingest.readers.langgraph:LangGraph",
+        "langgraph-sse": "tracekit.ingest.readers.langgraph_sse:LangGraphSse",
         "claude-code": "tracekit.ingest.readers.claude_code:ClaudeCode",
         "smolagents": "tracekit.ingest.readers.smolagents:Smolagents",
         "swe-agent": "tracekit.ingest.readers.swe_agent:SweAgent",

@@ -57,14 +57,14 @@ class LangGraph:
                 yield document
             else:
                 found.append(document)
-        slices = _in_time([piece for document in found for piece in _slices(document)])
+        slices = in_time([piece for document in found for piece in slices_of(document)])
         if slices:
-            yield from _Thread(source, found[0], slices).read()
+            yield from Thread(source, found[0], slices).read()
         elif found:
             yield source.problem(None, "there is no list of messages in the state")
 
 
-class _Slice(msgspec.Struct, frozen=True):
+class Slice(msgspec.Struct, frozen=True):
     """The messages of one state, or of one node of a streamed update."""
 
     state: dict[str, Any]
@@ -76,10 +76,10 @@ class _Slice(msgspec.Struct, frozen=True):
     """The node that wrote them, for updates."""
 
 
-class _Thread:
+class Thread:
     """The reading of one thread."""
 
-    def __init__(self, source: OpenSource, document: Document, slices: list[_Slice]) -> None:
+    def __init__(self, source: OpenSource, document: Document, slices: list[Slice]) -> None:
         self.source, self.document, self.slices = source, document, slices
         self.last = slices[-1].state
         meta = self.last.get("metadata")
@@ -91,12 +91,13 @@ class _Thread:
         self.known: dict[str, tuple[int, Any]] = {}
 
     def read(self) -> Iterator[Trace | Problem]:
+        """The trace, and a problem for every item that is no message."""
         for piece in self.slices:
             for index, item in enumerate(piece.messages):
                 yield from self._message(piece, index, item)
         yield self._trace()
 
-    def _message(self, piece: _Slice, index: int, item: Any) -> Iterator[Problem]:
+    def _message(self, piece: Slice, index: int, item: Any) -> Iterator[Problem]:
         message = _plain(item)
         key = as_text(message.get("id")) if message else ""
         if not key and len(self.slices) > 1 and piece.node is None:
@@ -187,11 +188,11 @@ class _Thread:
         )
 
 
-def _slices(document: Document) -> Iterator[_Slice]:
+def slices_of(document: Document) -> Iterator[Slice]:
     """The states and updates of a document, in its order."""
     value, line = document.value, document.line
     if isinstance(value, list) and any(_plain(item) is not None for item in value):
-        yield _Slice({}, value, "", line)
+        yield Slice({}, value, "", line)
         return
     states = enumerate(value) if isinstance(value, list) else [(None, value)]
     for index, state in states:
@@ -200,12 +201,12 @@ def _slices(document: Document) -> Iterator[_Slice]:
         where = "" if index is None else f"/{index}"
         found = _messages(state)
         if found is not None:
-            yield _Slice(state, found[1], where + found[0], line)
+            yield Slice(state, found[1], where + found[0], line)
             continue
         for node, inner in state.items():
             update = _messages(inner)
             if update is not None:
-                yield _Slice(state, update[1], f"{where}/{node}{update[0]}", line, node)
+                yield Slice(state, update[1], f"{where}/{node}{update[0]}", line, node)
 
 
 def _messages(state: Any) -> tuple[str, list[Any]] | None:
@@ -221,7 +222,7 @@ def _messages(state: Any) -> tuple[str, list[Any]] | None:
     return None
 
 
-def _in_time(slices: list[_Slice]) -> list[_Slice]:
+def in_time(slices: list[Slice]) -> list[Slice]:
     """Oldest first: a history is given newest first."""
     ages = [_age(piece) for piece in slices]
     if len(slices) > 1 and ages[0] is not None and ages[-1] is not None and ages[0] > ages[-1]:
@@ -229,7 +230,7 @@ def _in_time(slices: list[_Slice]) -> list[_Slice]:
     return slices
 
 
-def _age(piece: _Slice) -> float | None:
+def _age(piece: Slice) -> float | None:
     if piece.node is not None:
         return None
     meta = piece.state.get("metadata")
