@@ -42,6 +42,7 @@ from tracekit.ingest.span_contents import (
     text_out,
 )
 from tracekit.ingest.span_merge import merge
+from tracekit.ingest.span_own import Own, is_own, restore
 from tracekit.ingest.span_steps import Stepper
 from tracekit.ingest.span_tree import Node, grow
 from tracekit.trace import Label, Outcome, Step, Task, Trace
@@ -83,14 +84,18 @@ def assemble(
     """The traces of a source's spans, in the order in which their first spans stand there."""
     traces: dict[str, list[Span]] = {}
     versions: set[str] = set()
+    troubled = False
     for span in spans:
         if isinstance(span, Problem):
+            troubled = True
             yield span
             continue
         traces.setdefault(span.trace, []).append(span)
         version = strange_version(span.resource.get("schema_url"))
         if version is not None:
             versions.add(version)
+    if not traces and not troubled:
+        yield source.skip_file("there are no spans in the file")
     for version in sorted(versions):
         what = f"semantic conventions {version} are not known; read like the newest known"
         yield source.problem(None, what, severity="warning")
@@ -107,6 +112,13 @@ def traces(
 
 
 def _run(source: OpenSource, format: str, id: str, spans: list[Span]) -> Iterator[Run | Problem]:
+    if is_own(spans):
+        own = restore(spans)
+        if own is not None:
+            yield from _own(source, format, own, spans)
+            return
+        what = "spans that tracekit exported are incomplete or changed; read like any others"
+        yield source.problem(None, what, severity="warning")
     nodes, doubts = grow(spans)
     for span, what in doubts:
         yield source.problem(span.raw, what, severity="warning")
@@ -138,6 +150,31 @@ def _run(source: OpenSource, format: str, id: str, spans: list[Span]) -> Iterato
     if stepper.tools:
         run.extra["tools"] = stepper.tools
     yield run
+
+
+def _own(
+    source: OpenSource, format: str, own: Own, spans: list[Span]
+) -> Iterator[Run | Problem]:
+    """A trace that tracekit exported, with pointers to where it stands now."""
+    trace = own.trace
+    build = Builder(
+        source, format, framework=trace.source.framework, version=trace.source.version
+    )
+    build.adopt(trace.agents)
+    for step, place in zip(trace.steps, own.places, strict=True):
+        raw = tuple(raw for span in place for raw in (span.raw, *span.also))
+        build.steps.append(msgspec.structs.replace(step, raw=raw))
+    for span in spans if not trace.steps else ():
+        yield source.skip(span.raw, "the run has no steps")
+    yield Run(
+        id=trace.id,
+        build=build,
+        nodes=[],
+        task=trace.task,
+        outcome=trace.outcome,
+        labels=list(trace.labels),
+        extra=trace.extra,
+    )
 
 
 def _judge(nodes: list[Node]) -> set[str]:

@@ -95,10 +95,19 @@ def _check_damaged(reader: Reader, subject: str, path: Path, output: Output, fol
         after = _read_bytes(reader, subject, damaged, copy, what)
         if whole_json and output.traces and not after.problems:
             raise broken(subject, "reports-damage", f"{path.name}, {what}")
-    if not data.startswith(BOM):
+    if not data.startswith(BOM) and _is_text(data):
         marked = _read_bytes(reader, subject, BOM + data, copy, "a byte order mark")
         if _said(marked) != _said(alone):
             raise broken(subject, "byte-order-mark", path.name)
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether a byte order mark can stand before it."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data
 
 
 def _damages(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -72,9 +72,9 @@ class _Runs:
                     items = items if isinstance(items, list) else []
                     yield from self._list(items, f"/{key}", line, None)
             elif isinstance(value, dict):
-                key = next((k for k in ("runs", "data") if isinstance(value.get(k), list)), None)
-                if key is not None:
-                    yield from self._list(value[key], f"/{key}", line, None)
+                inner = next((k for k in ("runs", "data") if isinstance(value.get(k), list)), "")
+                if inner:
+                    yield from self._list(value[inner], f"/{inner}", line, None)
                 else:
                     record = line if line is not None else "/"
                     self.source.see(record)

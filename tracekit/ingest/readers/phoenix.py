@@ -68,11 +68,9 @@ def _spans(source: OpenSource) -> Iterator[Span | Problem]:
         if isinstance(value, list):
             for raw, item in source.records(value, pointer, document.line):
                 yield read_span(source, raw, item)
-        elif document.line is not None:
-            yield read_span(source, Raw(record=document.line, line=document.line), value)
         else:
-            source.see("/")
-            yield read_span(source, Raw(record="/"), value)
+            source.see(key := document.line if document.line is not None else "/")
+            yield read_span(source, Raw(record=key, line=document.line), value)
 
 
 _KNOWN = frozenset(

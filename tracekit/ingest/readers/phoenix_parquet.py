@@ -43,7 +43,7 @@ def _spans(source: OpenSource) -> Iterator[Span | Problem]:
         try:
             file = parquet.ParquetFile(path)
             names = set(file.schema_arrow.names)
-        except (arrow.ArrowException, ValueError) as error:
+        except (arrow.ArrowException, ValueError, OSError) as error:
             yield source.problem(None, f"not a Parquet file: {str(error)[:200]}")
             return
         with file:

@@ -186,7 +186,8 @@ def _enrich(run: Run, notes: dict[str, Any]) -> None:
 def _example(run: Run) -> dict[str, Any]:
     """The dataset's record of the task, as a logged function of the harness saw it."""
     for node in run.nodes:
-        for log in node.span.extra.get("logs") or ():
+        logs = node.span.extra.get("logs")
+        for log in logs if isinstance(logs, list) else ():
             body = log.get("body") if isinstance(log, dict) else None
             if not isinstance(body, dict):
                 continue
