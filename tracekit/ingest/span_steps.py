@@ -76,7 +76,9 @@ class Stepper:
         if len([child for child in above.children if child.role == node.role]) > 1:
             return False
         inner, outer = tool_call(node.span), tool_call(above.span)
-        return inner.name == outer.name or (bool(inner.result) and inner.result == outer.result)
+        if inner.result and outer.result:
+            return inner.result == outer.result
+        return inner.name == outer.name
 
     def _call(self, node: Node) -> None:
         """One call of a model, told by one span or by several inside one another."""
