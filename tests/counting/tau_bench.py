@@ -3,7 +3,7 @@
 import json
 
 FORMAT = "tau-bench"
-FILES = ["samples/tau-bench/*.json", "labeled/agentrx/tau_retail/*.json"]
+FILES = ["samples/tau-bench/*.json"]
 
 
 def _runs(path):

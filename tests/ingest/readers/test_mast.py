@@ -75,6 +75,14 @@ def test_lines_of_an_unknown_log_are_kept_under_an_unknown_speaker(read_one, spe
     assert trace.steps[0].content == "first\nsecond"
 
 
+def test_speakers_of_an_unknown_log_are_guessed_with_a_warning(read, speakers):
+    lines = ["Reasoner: a", "b", "Validator: no", "Reasoner: c", "Validator: yes"]
+    got = read({**RUN, "trajectory": lines})
+    assert speakers(got.trace) == ["Reasoner", "Validator"] * 2
+    assert got.trace.steps[0].content == "a\nb"
+    assert [problem.severity for problem in got.problems] == ["warning"]
+
+
 def test_peers_take_turns(read_one, speakers):
     def peer(name):
         return [

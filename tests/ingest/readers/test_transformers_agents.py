@@ -60,3 +60,21 @@ def test_nan_and_odd_steps(read):
     assert got.trace.outcome.answer is None
     assert got.trace.steps[0].content == "3"
     assert len(got.problems) == 2
+
+
+def test_turns_as_langchain_logs_them(read_one):
+    action = {"tool": "search", "tool_input": {"q": "x"}, "log": "I look", "type": "AgentAction"}
+    steps = json.dumps([[action, "found"], ["said", "seen"]])
+    trace = read_one(FORMAT, RUN | {"intermediate_steps": steps})
+    assert trace.steps[0].content == "I look"
+    assert (trace.steps[0].tool.name, trace.steps[0].tool.result) == ("search", "found")
+    assert trace.steps[0].extra == {"type": "AgentAction"}
+    assert trace.steps[1].content == "said"
+    assert trace.steps[1].extra == {"observation": "seen"}
+
+
+def test_a_run_without_steps_still_answers(read_one):
+    trace = read_one(FORMAT, RUN | {"intermediate_steps": None})
+    assert [(step.agent, step.kind, step.content) for step in trace.steps] == [
+        ("react", "final", "It is 4.0 now")
+    ]

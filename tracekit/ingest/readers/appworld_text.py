@@ -46,10 +46,12 @@ class AppWorldText:
 
     def sniff(self, head: bytes, name: str) -> float:
         """Sure of the banner of a task."""
+        if b" Agent" not in head and b"***** Task" not in head:
+            return 0.0
         lines = decode_text(head).split("\n")
         if any(map(_BANNER.match, lines)):
             return 0.95
-        return 0.7 if any(_HEAD.match(line) and " Agent" in line for line in lines) else 0.0
+        return 0.7 if any(" Agent" in line and _HEAD.match(line) for line in lines) else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per banner."""

@@ -50,11 +50,11 @@ class GenericText:
         if b"\0" in head[:1024] or head.lstrip()[:1] in (b"{", b"<"):
             return 0.0
         lines = decode_text(head).split("\n")[:2000]
-        return 0.12 if _form(strip_ansi(line) for line in lines) else 0.0
+        return 0.12 if speaker_form(strip_ansi(line) for line in lines) else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per file."""
-        found = _form(line for _, line in log_lines(source))
+        found = speaker_form(line for _, line in log_lines(source))
         if found is None:
             yield source.skip_file("no speaker heads two records")
             return
@@ -94,8 +94,11 @@ class GenericText:
         )
 
 
-def _form(lines: Iterable[str]) -> tuple[str, list[str], re.Pattern[str]] | None:
-    """The form of header that most lines have, the names in it, and its pattern for these."""
+def speaker_form(lines: Iterable[str]) -> tuple[str, list[str], re.Pattern[str]] | None:
+    """The form of header that most lines have, the names in it, and its pattern for these.
+
+    None when no two names head at least two records each.
+    """
     counts: list[Counter[str]] = [Counter() for _ in _FORMS]
     patterns = [re.compile(pattern.format(name=_ANY)) for _, pattern in _FORMS]
     for line in lines:

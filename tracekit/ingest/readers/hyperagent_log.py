@@ -8,7 +8,7 @@ whose code calls the tools; what the tools returned is not logged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 from tracekit.errors import Problem
@@ -46,13 +46,6 @@ class HyperAgentLog:
         task = Task(id=instance or None)
         id = source.default_id()
         yield build.trace(id, task=task, outcome=answer(build), sha256=source.sha256)
-
-
-def add_entries(build: Builder, entries: Iterable[Entry]) -> None:
-    """Append the records of a log as steps."""
-    for entry in entries:
-        add_entry(build, entry)
-    settle_team(build)
 
 
 def add_entry(build: Builder, entry: Entry) -> int:

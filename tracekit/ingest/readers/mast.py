@@ -8,6 +8,7 @@ problem share it (arXiv 2503.13657).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -17,10 +18,12 @@ from tracekit.ingest.chat import Turn, add_message, add_turn, turns
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_keys
 from tracekit.ingest.readers import hyperagent_log
+from tracekit.ingest.readers.generic_text import speaker_form
 from tracekit.ingest.sources import OpenSource
 from tracekit.ingest.textlog import entries, strip_ansi
 from tracekit.trace import Label, Outcome, Raw, Task, Trace
 
+_NEVER = re.compile(r"(?!)")
 _KNOWN = ("instance_id", "problem_statement", "trajectory")
 
 
@@ -52,7 +55,7 @@ class Mast:
         elif any(isinstance(item, dict) for item in trajectory):
             yield from _messages(build, trajectory)
         else:
-            _log(build, trajectory)
+            yield from _log(build, trajectory)
         yield build.trace(
             source.default_id(),
             task=Task(
@@ -90,16 +93,28 @@ def _messages(build: Builder, trajectory: list[Any]) -> Iterator[Problem]:
         add_message(build, {**item, "content": _text(item.get("content"))}, raw)
 
 
-def _log(build: Builder, lines: list[Any]) -> None:
-    """Log lines: a record runs from one logger prefix to the next."""
-    numbered = (
+def _log(build: Builder, lines: list[Any]) -> Iterator[Problem]:
+    """Log lines: a record runs from one logger prefix to the next.
+
+    Of logs that are not HyperAgent's the speakers' headers are guessed, with a warning.
+    """
+    numbered = [
         (Raw(record=f"/trajectory/{index}", index=index), strip_ansi(as_text(line)))
         for index, line in enumerate(lines)
-    )
-    found = list(entries(numbered, hyperagent_log.HEADER))
-    for entry in found:
+    ]
+    if any(hyperagent_log.HEADER.match(line) for _, line in numbered):
+        for entry in entries(numbered, hyperagent_log.HEADER):
+            build.source.see(entry.raw.record)
+            hyperagent_log.add_entry(build, entry)
+        hyperagent_log.settle_team(build)
+        return
+    found = speaker_form(line for _, line in numbered)
+    if found is not None:
+        what = f"the log of an unknown system was split at lines like {found[0]!r}"
+        yield build.source.problem(None, what, severity="warning", do="check the speakers")
+    for entry in entries(numbered, found[2] if found else _NEVER):
         build.source.see(entry.raw.record)
-    hyperagent_log.add_entries(build, found)
+        build.add(entry["name"].strip() or None if found else None, entry.text.strip(), entry.raw)
 
 
 def _reviews(build: Builder, lists: dict[str, Any]) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import is_message
 from tracekit.ingest.documents import Document, documents
 from tracekit.ingest.meters import as_number
-from tracekit.ingest.parts import as_text, read_content
+from tracekit.ingest.parts import as_text, maybe_json, read_content
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.sources import OpenSource
 from tracekit.trace import Inputs, Message, Outcome, Raw, Status, StepKind, Task, ToolCall, Trace
@@ -58,9 +58,10 @@ def _run(
 ) -> Iterator[Trace | Problem]:
     build = Builder(source, format, framework="transformers.agents")
     agent = as_text(run.get("agent_name")) or "agent"
-    steps = run.get("intermediate_steps")
+    steps = maybe_json(run.get("intermediate_steps"))
     listed = steps if isinstance(steps, list) else []
-    for raw, item in source.records(listed, f"{pointer}/intermediate_steps", document.line):
+    for raw, logged in source.records(listed, f"{pointer}/intermediate_steps", document.line):
+        item = _pair(logged)
         if not isinstance(item, dict):
             yield source.problem(raw, "a step is not an object")
         elif "task" in item and "llm_output" not in item:
@@ -75,6 +76,10 @@ def _run(
         else:
             _turn(build, agent, item, raw)
     prediction = as_text(run.get("prediction")) or None
+    if not listed and prediction is not None:
+        where = f"{pointer}/prediction" if document.line is None else f"{document.line}:{pointer}"
+        source.see(where)
+        build.add(agent, prediction, Raw(record=where, line=document.line), kind="final")
     expected = as_text(run.get("true_answer")) or None
     yield build.trace(
         document.id(source) + pointer.replace("/", "-"),
@@ -83,6 +88,23 @@ def _run(
         extra=rest(run, *_KNOWN),
         sha256=source.sha256,
     )
+
+
+def _pair(logged: Any) -> Any:
+    """A turn as LangChain logs it, `[action, observation]`, in the members of the others."""
+    if not isinstance(logged, list) or len(logged) != 2:
+        return logged
+    action, observation = logged
+    if not isinstance(action, dict):
+        return {"llm_output": action, "observation": observation}
+    called = {"tool_name": action.get("tool"), "tool_arguments": action.get("tool_input")}
+    kept = rest(action, "log", "tool", "tool_input")
+    return {
+        "llm_output": action.get("log"),
+        "tool_call": called,
+        "observation": observation,
+        **kept,
+    }
 
 
 def _turn(build: Builder, agent: str, item: dict[str, Any], raw: Raw) -> None:
@@ -105,8 +127,13 @@ def _turn(build: Builder, agent: str, item: dict[str, Any], raw: Raw) -> None:
         if is_message(m)
     )
     extra = rest(item, *_TURN)
-    if error is not None:
-        extra["error"] = error
+    for key, value in (
+        ("error", error),
+        ("tool_call", called),
+        ("observation", item.get("observation")),
+    ):
+        if value is not None and (key == "error" or not tools):
+            extra[key] = value
     kind: StepKind = "tool_call" if tools else "plan" if planned else "message"
     if tools and "final_answer(" in as_text(tools[0].arguments):
         kind = "final"
