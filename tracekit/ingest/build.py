@@ -36,6 +36,11 @@ class Builder:
         self.steps: list[Step] = []
         self._callers: dict[str, int] = {}
 
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """The roster so far."""
+        return tuple(self._agents.values())
+
     def agent(self, name: str, **fields: Any) -> str:
         """Put an agent on the roster, or add what is newly known of it; returns its id."""
         id = speaker(name).name
@@ -43,6 +48,10 @@ class Builder:
         news = {key: value for key, value in fields.items() if value}
         self._agents[id] = msgspec.structs.replace(known, **news) if news else known
         return id
+
+    def adopt(self, roster: Iterable[Agent]) -> None:
+        """Put agents on the roster as they are, for logs that hold tracekit's own."""
+        self._agents.update((agent.id, agent) for agent in roster)
 
     def add(
         self,
@@ -97,7 +106,8 @@ class Builder:
         index = self._callers.get(call_id) if call_id else None
         if index is None:
             return None
-        return next(call for call in self.steps[index].tools if call.call_id == call_id)
+        calls = self.steps[index].tools  # a merged record may have changed them
+        return next((call for call in calls if call.call_id == call_id), None)
 
     def merge(self, index: int, raw: Raw, **changes: Any) -> None:
         """A further record of step `index`: note where it lies and change the given fields."""
@@ -119,7 +129,7 @@ class Builder:
             id=id,
             source=msgspec.structs.replace(self._origin, version=self.version, sha256=sha256),
             task=task or Task(),
-            agents=tuple(self._agents.values()),
+            agents=self.agents,
             steps=tuple(self.steps),
             outcome=outcome or Outcome(),
             labels=tuple(labels),

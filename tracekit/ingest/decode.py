@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
-from typing import Any
+from typing import IO, Any
 
 import msgspec
+
+WIDE = (b"\xff\xfe", b"\xfe\xff")
+"""Byte order marks of UTF-16, which Windows shells write."""
 
 
 def decode_text(data: bytes) -> str:
@@ -14,7 +19,7 @@ def decode_text(data: bytes) -> str:
     >>> decode_text(b"\\xef\\xbb\\xbfa\\xff")
     'a\\ufffd'
     """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if data[:2] in WIDE:
         return data.decode("utf-16", "replace")
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
 
@@ -34,18 +39,18 @@ def decode_json(data: bytes, depth: int = 200) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = decode_text(data).replace("\0", "")
         try:
-            value = _clean(json.loads(text, parse_constant=lambda _: None, strict=False))
+            value = clean(json.loads(text, parse_constant=lambda _: None, strict=False))
         except RecursionError:
             raise ValueError(f"nested deeper than {depth} levels") from None
     except RecursionError:
         raise ValueError(f"nested deeper than {depth} levels") from None
     # Counting brackets is far cheaper than walking, and most documents stop here.
-    if data.count(b"[") + data.count(b"{") > depth and _depth_exceeds(value, depth):
+    if data.count(b"[") + data.count(b"{") > depth and too_deep(value, depth):
         raise ValueError(f"nested deeper than {depth} levels")
     return value
 
 
-def _depth_exceeds(value: Any, depth: int) -> bool:
+def too_deep(value: Any, depth: int) -> bool:
     """Whether containers nest deeper than `depth`, level by level and without recursion."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(depth + 1):
@@ -60,11 +65,49 @@ def _depth_exceeds(value: Any, depth: int) -> bool:
     return True
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
+    """A JSON value whose texts can be written again: lone surrogates become question marks.
+
+    >>> clean({"a": ["\\ud800"]})
+    {'a': ['?']}
+    """
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, list):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
+        return {clean(key): clean(item) for key, item in value.items()}
     return value
+
+
+class Narrow(io.RawIOBase):
+    """A stream of marked UTF-16 as UTF-8, decoded as it is read; bad units become U+FFFD.
+
+    >>> io.BufferedReader(Narrow(io.BytesIO("a\\n".encode("utf-16")))).read()
+    b'a\\n'
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._left = b""
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer with text in UTF-8."""
+        while not self._left:
+            data = self._stream.read(1 << 16)
+            self._left = self._decoder.decode(data, final=not data).encode("utf-8", "replace")
+            if not data:
+                break
+        part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        """Close the stream below as well."""
+        self._stream.close()
+        super().close()

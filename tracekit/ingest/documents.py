@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tracekit.errors import Problem
-from tracekit.ingest.decode import decode_json
+from tracekit.ingest.decode import clean, decode_json, too_deep
 from tracekit.ingest.salvage import salvage_json
 from tracekit.ingest.sources import OpenSource
 
@@ -45,21 +45,40 @@ def _beginning(source: OpenSource) -> bytes:
     """The head, or more when the first line is longer."""
     if b"\n" in source.head.lstrip():
         return source.head
-    with source.blob.open() as stream:
+    with source.open() as stream:
         return stream.readline(source.limits.line_bytes) + stream.read(4096)
 
 
 def is_lines(head: bytes) -> bool:
     """Whether a file holds a JSON document a line: its first line is one, and not the last.
 
+    A first line that is none does not matter when most of the next lines are objects: logs are
+    rotated in the middle of a line, and a banner may stand on top.
+
     >>> is_lines(b'{"a": 1}\\n{"a": 2}\\n'), is_lines(b'{"a": 1}\\n'), is_lines(b'[\\n{}, {}]')
     (True, False, False)
+    >>> is_lines(b'starting\\n{"a": 1}\\n{"a": 2}\\n')
+    True
     """
-    first, _, further = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
-    if first[:1] not in (b"{", b"[") or not further.strip(b" \t\r\n\0"):
+    first, _, further = head.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK).partition(b"\n")
+    if not further.strip(_BLANK):
+        return False
+    if is_document(first):
+        return True
+    lines = [line for line in further.split(b"\n", 12)[:12] if line.strip(_BLANK)]
+    good = sum(line[:1] == b"{" and len(line) > 4 and is_document(line) for line in lines)
+    return good > len(lines) // 2 and good > 1
+
+
+_BLANK = b" \t\r\n\0"
+
+
+def is_document(line: bytes) -> bool:
+    """Whether a line is a whole JSON object or list."""
+    if line[:1] not in (b"{", b"["):
         return False
     try:
-        decode_json(first)
+        decode_json(line)
     except ValueError:
         return False
     return True
@@ -92,7 +111,11 @@ def _whole(source: OpenSource) -> Iterator[Document | Problem]:
     end = line = 0
     for value, start, end in _in_a_row(text):
         line = text.count("\n", 0, start) + 1
-        yield Document(value, line, text[start:end].encode("utf-8", "replace"))
+        if too_deep(value, source.limits.depth):
+            what = f"not a JSON document: nested deeper than {source.limits.depth} levels"
+            yield source.problem(None, what, line=line, do="raise --max-depth")
+            continue
+        yield Document(clean(value), line, text[start:end].encode("utf-8", "replace"))
     if not line:
         value = source.json()
         yield value if isinstance(value, Problem) else Document(value)

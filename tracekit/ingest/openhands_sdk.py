@@ -70,7 +70,9 @@ class Sdk:
             content, step_kind, tools = self._answer(event)
         elif kind == "SystemPromptEvent":
             content, step_kind, tools = _text(event.get("system_prompt")), "system", ()
-            names = [as_text(_table(tool).get("name")) for tool in event.get("tools") or ()]
+            offered = event.get("tools")
+            listed = offered if isinstance(offered, list) else []
+            names = [as_text(_table(tool).get("name")) for tool in listed]
             self.build.agent(
                 as_text(event.get("source")) or "agent",
                 system_prompt=content,

@@ -14,7 +14,10 @@ from typing import Any
 
 import msgspec
 
+from tracekit.ingest.decode import too_deep
 from tracekit.trace import Media, ToolCall
+
+_DEPTH = 200
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -41,16 +44,18 @@ def as_text(value: Any) -> str:
 
 
 def maybe_json(value: Any) -> Any:
-    """Text that holds a JSON object or list, decoded; everything else unchanged.
+    """Text that holds a JSON object or list, decoded; everything else, and nests, unchanged.
 
     >>> maybe_json('{"a": 1}'), maybe_json("3"), maybe_json("{oops")
     ({'a': 1}, '3', '{oops')
     """
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
-            return msgspec.json.decode(value)
+            found = msgspec.json.decode(value)
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
             return value
+        deep = value.count("[") + value.count("{") > _DEPTH and too_deep(found, _DEPTH)
+        return value if deep else found
     return value
 
 

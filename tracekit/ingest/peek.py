@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from tracekit.ingest.decode import decode_json, decode_text
-from tracekit.ingest.documents import is_lines
+from tracekit.ingest.documents import is_document, is_lines
 from tracekit.ingest.salvage import salvage_json
 
 
@@ -15,17 +15,18 @@ from tracekit.ingest.salvage import salvage_json
 def peek(head: bytes) -> Any:
     """The first JSON document of a file, as far as the head shows it; None when it is none.
 
-    In a file of lines it is the first line. Every reader is asked about the same head, hence the
+    In a file of lines it is the first line that is a document. Every reader is asked about the same head, hence the
     cache; the value must not be changed.
 
     >>> peek(b'{"a": [1, 2], "b": "cut')
     {'a': [1, 2]}
     """
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\0")
+    if is_lines(head):
+        lines = start.split(b"\n", 14)
+        start = next((line for line in lines if is_document(line)), start)
     if start[:1] not in (b"{", b"["):
         return None
-    if is_lines(head):
-        start = start.partition(b"\n")[0]
     try:
         return decode_json(start)
     except ValueError:

@@ -136,9 +136,13 @@ def _grew(path: str) -> Problem:
 def read_source(reader: Reader, source: OpenSource) -> Iterator[Trace | Problem]:
     """Everything one reader makes of one source, and a problem for every record it lost."""
     with boundary(f"reader {reader.name!r} failed", source.path) as failure:
+        silent = True
         for item in reader.read(source):
             source.account.take(item, source.path)
+            silent = False
             yield item
+        if silent and not source.warnings:
+            yield source.skip_file("the file holds nothing of the format it looks like")
     yield from source.warnings
     for fault in source.blob.faults:
         yield source.problem(None, fault, severity="warning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import msgspec
 
 from tracekit.errors import InputError, Problem
 from tracekit.ingest.account import Account, Key
-from tracekit.ingest.decode import decode_json, decode_text
+from tracekit.ingest.decode import WIDE, Narrow, decode_json, decode_text
 from tracekit.ingest.salvage import salvage_json
 from tracekit.trace import Raw
 
@@ -114,16 +115,26 @@ class OpenSource:
         return self.path.rsplit("/", 1)[-1]
 
     @cached_property
+    def _wide(self) -> bool:
+        with self.blob.open() as stream:
+            return stream.read(2) in WIDE
+
+    def open(self) -> IO[bytes]:
+        """The bytes from their start; marked UTF-16 comes as UTF-8."""
+        stream = self.blob.open()
+        return io.BufferedReader(Narrow(stream)) if self._wide else stream
+
+    @cached_property
     def head(self) -> bytes:
         """The first 64 KiB."""
-        with self.blob.open() as stream:
+        with self.open() as stream:
             return stream.read(HEAD)
 
     @cached_property
     def data(self) -> bytes:
         """The whole file; raises `InputError` beyond `limits.file_bytes`."""
         limit = self.limits.file_bytes
-        with self.blob.open() as stream:
+        with self.open() as stream:
             data = stream.read(limit + 1)
         if len(data) > limit:
             raise InputError(
@@ -135,7 +146,7 @@ class OpenSource:
     @cached_property
     def sha256(self) -> str:
         """Hash of the whole file, in hex."""
-        if "data" in self.__dict__:
+        if "data" in self.__dict__ and not self._wide:
             return hashlib.sha256(self.data).hexdigest()
         digest = hashlib.sha256()
         with self.blob.open() as stream:
@@ -161,7 +172,7 @@ class OpenSource:
     def lines(self) -> Iterator[Line]:
         """Every line that is not blank, each one a record; `\\n` and `\\r\\n` end lines."""
         start = 0
-        with self.blob.open() as stream:
+        with self.open() as stream:
             for number, data in enumerate(_bounded(stream, self.limits.line_bytes), 1):
                 size = len(data)
                 data = data.rstrip(b"\r\n")

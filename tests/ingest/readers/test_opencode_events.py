@@ -79,7 +79,7 @@ def test_export(read):
         }
     )
     assert got.steps == [("user", "message", "Hi"), ("plan", "message", "Ho")]
-    assert got.report.skipped == 2
+    assert got.report.skipped == 3
 
 
 def test_wrong_types(read, jsonl):

@@ -139,7 +139,8 @@ def _label(build: Builder, item: dict[str, Any]) -> Label:
     number = as_count(item.get("critical_failure_step"))
     module = as_text(item.get("critical_failure_module"))
     noted: dict[str, Any] = {}
-    for note in item.get("step_annotations") or ():
+    listed = item.get("step_annotations")
+    for note in listed if isinstance(listed, list) else ():
         if isinstance(note, dict) and as_count(note.get("step")) == number:
             found = note.get(module)
             noted = found if isinstance(found, dict) else noted

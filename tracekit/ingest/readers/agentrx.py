@@ -143,7 +143,8 @@ def _root_cause(build: Builder, label: dict[str, Any]) -> list[Label]:
     """The label of the failure that is the root cause."""
     cause = _table(label.get("root_cause"))
     id = as_text(cause.get("failure_id"))  # sometimes text where the failures have numbers
-    for failure in label.get("failures") or ():
+    listed = label.get("failures")
+    for failure in listed if isinstance(listed, list) else ():
         if not isinstance(failure, dict) or as_text(failure.get("failure_id")) != id:
             continue
         number = as_count(failure.get("step_number"))

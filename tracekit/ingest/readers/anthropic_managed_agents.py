@@ -94,7 +94,8 @@ class _Session:
         model = given.get("model")
         self.model = as_text(model.get("id") if isinstance(model, dict) else model) or None
         tools = given.get("tools")
-        names = [t.get("name") or t.get("type") for t in tools or () if isinstance(t, dict)]
+        listed = tools if isinstance(tools, list) else []
+        names = [t.get("name") or t.get("type") for t in listed if isinstance(t, dict)]
         self.build.agent(
             self.agent,
             system_prompt=as_text(given.get("system")),
@@ -108,7 +109,8 @@ class _Session:
         )
         self.id = self.id or (session if isinstance(session, str) else "")
         events = body.get("events") if isinstance(body, dict) else None
-        found = [event for event in events or () if isinstance(event, dict)]
+        listed = events if isinstance(events, list) else []
+        found = [event for event in listed if isinstance(event, dict)]
         if not found:
             yield self.source.skip(raw, "sends no event")
         self.sent.extend((raw, event) for event in found)

@@ -146,7 +146,7 @@ class _Run:
         self, raw: Raw, who: str, content: Any, event: dict[str, Any], target: str = ""
     ) -> None:
         said = content if isinstance(content, dict) else {}
-        parts = [part for part in said.get("parts") or () if not _empty(part)]
+        parts = [part for part in _list(said.get("parts")) if not _empty(part)]
         read = read_content(parts)
         tools = tuple(self._named(call) for call in read.tools)
         asked = [call for call in tools if call.result is None]

@@ -186,12 +186,18 @@ def _span(id: str, run: _Run, trace: str) -> Span:
         given=get("inputs") or None,
         made=get("outputs") or None,
         usage=_usage(record, metadata if isinstance(metadata, dict) else {}),
-        events=[e for e in get("events") or () if isinstance(e, dict) and "attributes" in e],
+        events=_events(get("events")),
         extra={
             **{k: v for k, v in record.items() if k not in _KNOWN and v not in (None, [], {}, "")},
             **{k: v for k, v in extra.items() if k != "metadata" and v not in (None, [], {})},
         },
     )
+
+
+def _events(value: Any) -> list[dict[str, Any]]:
+    """Events with attributes; those of LangChain's own have none."""
+    listed = value if isinstance(value, list) else []
+    return [event for event in listed if isinstance(event, dict) and "attributes" in event]
 
 
 def _usage(record: dict[str, Any], metadata: dict[str, Any]) -> Usage | None:

@@ -51,6 +51,8 @@ class OpenCodeEvents:
                     yield from log.add(raw, item)
             else:
                 yield source.problem(None, "there are neither events nor messages")
+        if not source.account.records:
+            yield source.skip_file("there are no events in it")
         yield from log.traces()
 
 
@@ -163,6 +165,10 @@ class _Log:
             self._message(head)
             own = {"sessionID": head.get("sessionID") or session, "messageID": head.get("id")}
             parts = _list(_table(message).get("parts"))
+            if not parts:  # else every part is a record of its own
+                self.source.see(f"/messages/{index}")
+                raw = Raw(record=f"/messages/{index}", index=index)
+                yield self.source.skip(raw, "a message without parts")
             for raw, part in self.source.records(parts, f"/messages/{index}/parts"):
                 if not self._part(raw, own | _table(part)):
                     yield self.source.skip(raw, "a part that says or does nothing")
