@@ -32,7 +32,7 @@ def salvage_json(data: bytes, depth: int = 200) -> tuple[Any, int] | None:
     True
     """
     text = decode_text(data)
-    found = _last_complete(text)
+    found = _last_complete(text, depth)
     if found is None:
         return None
     end, closers = found
@@ -43,8 +43,11 @@ def salvage_json(data: bytes, depth: int = 200) -> tuple[Any, int] | None:
     return value, len(text[:end].encode("utf-8", "surrogatepass"))
 
 
-def _last_complete(text: str) -> tuple[int, str] | None:
-    """Where the last complete value ends, and the brackets that close what is open there."""
+def _last_complete(text: str, depth: int) -> tuple[int, str] | None:
+    """Where the last complete value ends, and the brackets that close what is open there.
+
+    Stops at a nest deeper than `depth`, which also bounds the work done for each value.
+    """
     stack: list[str] = []
     safe: tuple[int, str] | None = None
     worthy = False
@@ -54,6 +57,8 @@ def _last_complete(text: str) -> tuple[int, str] | None:
     while (token := _TOKEN.match(text, position)) is not None:
         position, kind, mark = token.end(), token.lastgroup, token[0][-1]
         if kind == "open":
+            if len(stack) >= depth:
+                break
             stack.append("}" if mark == "{" else "]")
             key_next, after_key = mark == "{", False
             continue
