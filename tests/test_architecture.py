@@ -23,6 +23,7 @@ LAYERS = [
     ["tracekit.registry"],
     ["tracekit.metrics", "tracekit.folds", "tracekit.signals", "tracekit.stats"],
     ["tracekit.ingest", "tracekit.store"],
+    ["tracekit.capture"],
     ["tracekit.analyzers"],
     ["tracekit.eval"],
     ["tracekit_models"],

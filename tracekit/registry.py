@@ -19,6 +19,7 @@ Kind = Literal["readers", "analyzers", "benchmarks", "exporters"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "readers": {
         "tracekit": "tracekit.ingest.readers.tracekit_jsonl:TracekitJsonl",
+        "tracekit-journal": "tracekit.ingest.readers.tracekit_journal:TracekitJournal",
         "tracekit-parquet": "tracekit.ingest.readers.tracekit_parquet:TracekitParquet",
         "otlp-json": "tracekit.ingest.readers.otlp_json:OtlpJson",
         "jaeger": "tracekit.ingest.readers.jaeger:Jaeger",

@@ -13,11 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from tracekit.trace import Trace
+
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -126,8 +129,11 @@ class Redactor:
 
     def trace(self, trace: Trace) -> Trace:
         """The trace without its secrets; structure, ids of spans and hashes stay."""
-        plain = msgspec.to_builtins(trace)
-        return msgspec.convert(self._document(plain), Trace)
+        return self.struct(trace)
+
+    def struct(self, value: _Struct) -> _Struct:
+        """A trace, or part of one, without its secrets."""
+        return msgspec.convert(self._document(msgspec.to_builtins(value)), type(value))
 
     def _document(self, value: Any, key: str = "") -> Any:
         if key in _KEEP:
