@@ -27,7 +27,7 @@ LAYERS = [
     ["tracekit.analyzers"],
     ["tracekit.eval"],
     ["tracekit_models"],
-    ["tracekit.report", "tracekit.schema"],
+    ["tracekit.report", "tracekit.export", "tracekit.schema"],
     ["tracekit.testing"],
     ["tracekit"],  # the public surface: `tracekit/__init__.py`
     ["tracekit_cli"],
