@@ -85,6 +85,9 @@ def _tool_name(span: Span) -> str:
 
 def _plain_arguments(value: Any) -> Any:
     """Arguments out of the `args` and `kwargs` that smolagents and traceloop wrap them in."""
+    if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("input"), str):
+        inner = _plain_arguments(maybe_json(value["input"]))  # LangChain's runs of tools
+        return inner if isinstance(inner, dict) else value
     if isinstance(value, str) and value[:2] in ("{'", "['"):
         printed = read_repr(value)
         value = value if printed is None else printed
