@@ -69,6 +69,8 @@ class LangGraphSse:
             threads.setdefault(id, _Replay(source, id)).add(event)
         for replay in threads.values():
             yield from replay.trace()
+        if not events:
+            yield source.problem(None, "there is no event with JSON data")
 
 
 def _events(source: OpenSource) -> Iterator[_Event | Problem]:
