@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tracekit.store import encode
 from tracekit.testing.traces import edge_traces, make_trace
 from tracekit.trace import Label, Task
 
+ROOT = Path(__file__).parents[2]
 DULL = "The next part of the work was done as it was agreed before, part number"
 
 
@@ -187,3 +189,11 @@ def test_out_of_fold_accuracy_stays_up(data):
     assert agent_generated >= 0.62
     assert step_crafted >= 0.18
     assert agent_crafted >= 0.58
+
+
+def test_card_describes_the_shipped_weights():
+    card = (ROOT / "models" / "cards" / "linear.md").read_text(encoding="utf-8")
+    assert f"`{shipped().id}`" in card
+    for name, weight, scale in zip(NAMES, shipped().weight, shipped().scale, strict=True):
+        row = next(line for line in card.splitlines() if line.startswith(f"| `{name}` |"))
+        assert row.endswith(f"| {weight / scale:+.2f} |")
