@@ -34,10 +34,10 @@ class FirstError:
         """The verdict; steps without a sign have probability 0 and close the ranking in order."""
         settings(context, self.name)
         method = Method(name=self.name, version=VERSION)
-        blamable = set(candidates(trace))
+        blamable, answers = set(candidates(trace)), charged(trace)
         charges: dict[int, list[Sign]] = {}
         for sign in all_signs(trace):
-            step = charged(trace, sign.step)
+            step = answers[sign.step]
             if step in blamable:
                 charges.setdefault(step, []).append(sign)
         if not charges:

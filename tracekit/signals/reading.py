@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,7 @@ class Reading:
     def cue(self, name: str, within: int | None = None) -> np.ndarray:
         """Where a step shows the cue, if wanted within its first so many characters."""
         found = [spans.get(name) for spans in self.spans]
-        return np.array([s is not None and (within is None or s.start < within) for s in found])
+        return _flags(s is not None and (within is None or s.start < within) for s in found)
 
 
 def read(trace: Trace) -> Reading:
@@ -73,22 +74,15 @@ def read(trace: Trace) -> Reading:
     tools, director, question = executors(trace), hub(trace), words(trace.task.question)
     blamable = np.zeros(n, dtype=bool)
     blamable[list(candidates(trace))] = True
-    executor = np.array([s.agent in tools or reports(s) for s in steps], dtype=bool)
+    executor = _flags(s.agent in tools or reports(s) for s in steps)
     acts = blamable & ~executor
-    by_hub = acts & np.array([s.agent == director for s in steps], dtype=bool)
+    by_hub = acts & _flags(s.agent == director for s in steps)
     deed = acts & ~by_hub
-    asks = np.array(
-        [any(call.arguments is not None for call in s.tools) for s in steps], dtype=bool
-    )
-    action = acts & (asks | np.array(["code" in found for found in spans], dtype=bool))
-    error = np.array(
-        [
-            any(c in found for c in ERRORS) or _tool_error(s)
-            for found, s in zip(spans, steps, strict=True)
-        ],
-        dtype=bool,
-    )
-    empty = executor & np.array([_empty(step) for step in steps], dtype=bool)
+    asks = _flags(any(call.arguments is not None for call in s.tools) for s in steps)
+    action = acts & (asks | _flags("code" in found for found in spans))
+    tool_error = _flags(any(call.error for call in s.tools) for s in steps)
+    error = tool_error | _flags(any(cue in found for cue in ERRORS) for found in spans)
+    empty = executor & _flags(_empty(step) for step in steps)
     fresh = tuple(first_said(trace))
     answer = max(1, len(answer_words(trace)))
     return Reading(
@@ -99,10 +93,10 @@ def read(trace: Trace) -> Reading:
         hub=by_hub,
         deed=deed,
         deeds_before=np.cumsum(deed) - deed,
-        little=np.array([len(s.content) < LITTLE and not s.tools for s in steps], dtype=bool),
+        little=_flags(len(s.content) < LITTLE and not s.tools for s in steps),
         action=action,
         error=error,
-        failed=action & (later(executor & error | empty) | [_tool_error(s) for s in steps]),
+        failed=action & (later(executor & error | empty) | tool_error),
         overlap=np.array([share(question, words(window(s.content))) for s in steps]),
         introduces=np.array([len(found) / answer for found in fresh]),
         fresh=fresh,
@@ -121,10 +115,11 @@ def later(values: np.ndarray, by: int = 1) -> np.ndarray:
     return moved
 
 
-def _tool_error(step: Step) -> bool:
-    return any(call.error for call in step.tools)
+def _flags(values: Iterable[bool]) -> np.ndarray:
+    return np.fromiter(values, dtype=bool)
 
 
 def _empty(step: Step) -> bool:
+    """An executor's report without output, or that it was given nothing to run."""
     text = step.content or "".join(call.result or "" for call in step.tools)
     return len(text) < EMPTY or text.startswith("There is no code")

@@ -79,16 +79,26 @@ def hub(trace: Trace) -> str | None:
     return agent_id if count >= 3 and 3 * count >= 2 * sum(sent.values()) else None
 
 
-def charged(trace: Trace, index: int) -> int:
-    """The step that answers for an output: the one that asked for it, else the step itself.
+def charged(trace: Trace) -> list[int]:
+    """For each step the one that answers for it: itself, or whoever asked for an output.
 
-    An executor's error is charged to the step that called it: its parent, else the nearest
-    earlier step of somebody else.
+    An executor's output is charged to its parent, else to the nearest earlier step that is no
+    output, else to itself.
+
+    >>> from tracekit.trace import Source
+    >>> steps = (Step(index=0, agent="A"), Step(index=1, agent="T", kind="tool_result"))
+    >>> charged(Trace(id="t", source=Source(format="x"), steps=steps))
+    [0, 0]
     """
-    step = trace.steps[index]
-    if not reports(step) and step.agent not in executors(trace):
-        return index
-    if step.parent is not None and 0 <= step.parent < index:
-        return step.parent
-    earlier = [s.index for s in trace.steps[:index] if s.agent != step.agent and not reports(s)]
-    return earlier[-1] if earlier else index
+    tools = executors(trace)
+    found: list[int] = []
+    asker: int | None = None
+    for step in trace.steps:
+        if step.agent not in tools and not reports(step):
+            asker = step.index
+            found.append(step.index)
+        elif step.parent is not None and 0 <= step.parent < step.index:
+            found.append(step.parent)
+        else:
+            found.append(step.index if asker is None else asker)
+    return found
