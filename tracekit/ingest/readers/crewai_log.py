@@ -61,6 +61,8 @@ class CrewAILog:
             run.add(raw, record)
         if run.build.steps:
             yield run.trace()
+        elif not source.account.records:
+            yield source.skip_file("there is no record in it")
 
 
 def _text(source: OpenSource) -> Iterator[tuple[Raw, dict[str, Any] | Problem]]:
