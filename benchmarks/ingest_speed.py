@@ -20,7 +20,40 @@ import tempfile
 import time
 from pathlib import Path
 
-WORDS = ["the", "plan", "asks", "the", "worker", "to", "read", "the", "table", "and", "add", "the", "totals", "before", "the", "report", "is", "sent", "check", "result", "value", "index", "query", "answer", "number", "column", "agent", "search", "page", "found", "next", "step"]
+WORDS = [
+    "the",
+    "plan",
+    "asks",
+    "the",
+    "worker",
+    "to",
+    "read",
+    "the",
+    "table",
+    "and",
+    "add",
+    "the",
+    "totals",
+    "before",
+    "the",
+    "report",
+    "is",
+    "sent",
+    "check",
+    "result",
+    "value",
+    "index",
+    "query",
+    "answer",
+    "number",
+    "column",
+    "agent",
+    "search",
+    "page",
+    "found",
+    "next",
+    "step",
+]
 
 
 def span_lines(count: int, seed: int):

@@ -19,7 +19,6 @@ import msgspec
 
 from tracekit.trace import Trace
 
-
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 

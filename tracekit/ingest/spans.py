@@ -152,14 +152,10 @@ def _run(source: OpenSource, format: str, id: str, spans: list[Span]) -> Iterato
     yield run
 
 
-def _own(
-    source: OpenSource, format: str, own: Own, spans: list[Span]
-) -> Iterator[Run | Problem]:
+def _own(source: OpenSource, format: str, own: Own, spans: list[Span]) -> Iterator[Run | Problem]:
     """A trace that tracekit exported, with pointers to where it stands now."""
     trace = own.trace
-    build = Builder(
-        source, format, framework=trace.source.framework, version=trace.source.version
-    )
+    build = Builder(source, format, framework=trace.source.framework, version=trace.source.version)
     build.adopt(trace.agents)
     for step, place in zip(trace.steps, own.places, strict=True):
         raw = tuple(raw for span in place for raw in (span.raw, *span.also))
