@@ -35,7 +35,7 @@ def decode_trace(line: bytes | str) -> Trace:
         return _DECODER.decode(line)
     except msgspec.ValidationError as error:
         return _older(line, error)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SchemaError(f"not JSON: {error}") from None
 
 
@@ -53,6 +53,8 @@ def _older(line: bytes | str, error: msgspec.ValidationError) -> Trace:
         schema = msgspec.json.decode(line, type=_Head).schema
     except msgspec.ValidationError:
         schema = None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+        raise SchemaError(f"not JSON: {broken}") from None
     if schema in OLDER:
         return OLDER[schema](line)
     if schema is not None and schema != SCHEMA:

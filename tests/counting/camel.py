@@ -1,5 +1,5 @@
-"""CAMEL. A record is what `user` or `assistant` says in a round, a message of `history`, or a tool
-call. Tool calls belong to the assistant's words of their round, or to the last message.
+"""CAMEL. A record is what `user` or `assistant` says in a round, a message of `history`, a tool
+call, and each of several results in one file. Tool calls belong to the assistant's words of their round, or to the last message.
 """
 
 import json
@@ -19,7 +19,7 @@ def _results(path):
 
 def records(path):
     if path.suffix == ".jsonl":
-        return sum(len(run["history"]) + len(run["tool_calls"]) for run in _results(path))
+        return sum(1 + len(run["history"]) + len(run["tool_calls"]) for run in _results(path))
     return sum(2 + len(item["tool_calls"]) for item in json.loads(path.read_text()))
 
 

@@ -32,7 +32,7 @@ def documents(source: OpenSource) -> Iterator[Document | Problem]:
     """Every document of a JSON or JSON Lines file, or of pretty-printed ones in a row.
 
     What is broken gives a problem, an empty list or object too; a document that breaks off is
-    read as far as it goes. In a file of lines every line counts as a record.
+    read as far as it goes. In a file of several every document counts as a record, by its line.
     """
     for item in _by_line(source) if is_lines(_beginning(source)) else _whole(source):
         if isinstance(item, Document) and item.value in ([], {}):
@@ -115,6 +115,8 @@ def _whole(source: OpenSource) -> Iterator[Document | Problem]:
             what = f"not a JSON document: nested deeper than {source.limits.depth} levels"
             yield source.problem(None, what, line=line, do="raise --max-depth")
             continue
+        source.account.see(line)
+        source.account.settle(line)
         yield Document(clean(value), line, text[start:end].encode("utf-8", "replace"))
     if not line:
         value = source.json()
@@ -128,6 +130,8 @@ def _whole(source: OpenSource) -> Iterator[Document | Problem]:
     what = "the last document breaks off" if rescued else "what follows is not a JSON document"
     yield Problem(what=what, severity="warning" if rescued else "error", path=source.path, byte=end)
     if rescued:
+        source.account.see(line)
+        source.account.settle(line)
         yield Document(rescued[0], line, tail)
 
 

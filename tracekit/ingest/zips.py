@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
 import zlib
@@ -9,6 +10,7 @@ import zlib
 from tracekit.optional import require
 
 _ZSTD = 93
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 _HEADER = struct.Struct("<4s5H3L2H")  # APPNOTE 4.3.7, local file header
 
 
@@ -26,7 +28,7 @@ def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
             return _zstd(archive, info, limit)
         with archive.open(info) as stream:
             data = stream.read(limit + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGE, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(str(error)) from error
     if len(data) > limit:
         raise ValueError(f"it expands to more than {limit} bytes")

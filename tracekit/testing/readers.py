@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import tempfile
@@ -12,7 +13,7 @@ import msgspec
 
 from tracekit.errors import ContractError, Problem, SchemaError, UsageError
 from tracekit.ingest.sniff import THRESHOLD
-from tracekit.ingest.sources import HEAD, OpenSource
+from tracekit.ingest.sources import HEAD, Blob, OpenSource
 from tracekit.protocols import Reader
 from tracekit.store import decode_trace, encode
 from tracekit.testing.damage import BOM, STRANGERS, breaks, stains, swaps
@@ -70,7 +71,8 @@ def _check_strangers(reader: Reader, subject: str) -> None:
 
 def _check_file(reader: Reader, subject: str, path: Path) -> Output:
     """The checks on a file of the format, as it is."""
-    first, second = _read(reader, subject, path), _read(reader, subject, path)
+    first = _read(reader, subject, path, path.name)
+    second = _read(reader, subject, path, path.name)
     if first.bytes() != second.bytes():
         raise broken(subject, "deterministic", path.name)
     with path.open("rb") as stream:
@@ -124,7 +126,7 @@ def _read_bytes(reader: Reader, subject: str, data: bytes, copy: Path, what: str
     copy.write_bytes(data)
     with watched(subject, "no-network", "no-processes", "no-writes"):
         _sniff(reader, subject, data[:HEAD], copy.name)
-        return _read(reader, subject, copy, f", {what}")
+        return _read(reader, subject, copy, copy.name, f", {what}")
 
 
 def _sniff(reader: Reader, subject: str, head: bytes, name: str) -> float:
@@ -139,10 +141,20 @@ def _sniff(reader: Reader, subject: str, head: bytes, name: str) -> float:
     return float(sure)
 
 
-def _read(reader: Reader, subject: str, path: Path, what: str = "") -> Output:
+def examine(reader: Reader, data: bytes, name: str) -> Output:
+    """What a reader makes of any bytes; the file lies in memory and is called `name`.
+
+    Raises `ContractError` that names the promise which does not hold: what fuzzers look for.
+    """
+    subject = f"reader {reader.name!r}"
+    _sniff(reader, subject, data[:HEAD], name)
+    return _read(reader, subject, Blob(lambda: io.BytesIO(data)), name)
+
+
+def _read(reader: Reader, subject: str, file: Path | Blob, name: str, what: str = "") -> Output:
     """Everything a reader yields, with the promises that hold for any bytes at all."""
-    source = OpenSource(path, path.name)
-    where = f"{path.name}{what}"
+    source = OpenSource(file, name)
+    where = f"{name}{what}"
     output = Output([], [])
     try:
         for item in reader.read(source):

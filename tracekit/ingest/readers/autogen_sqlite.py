@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -61,9 +62,18 @@ def _rows(uri: str, query: str) -> list[Row]:
     try:
         base.text_factory = lambda data: data.decode("utf-8", "replace")
         base.row_factory = sqlite3.Row
-        return [dict(row) for row in base.execute(query)]
+        return [{name: _cell(row[name]) for name in row.keys()} for row in base.execute(query)]  # noqa: SIM118
+    except UnicodeDecodeError as error:  # names of columns, and sqlite's own messages
+        raise sqlite3.DatabaseError(f"text that is not UTF-8: {error.reason}") from None
     finally:
         base.close()
+
+
+def _cell(value: Any) -> Any:
+    """A cell as a JSON value: blobs are text of odd columns, infinities are none."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _key(table: str, row: Row) -> str:
@@ -83,7 +93,7 @@ def _session(
     for row in mine:
         setup = maybe_json(row.get("init_args"))
         prompt = setup.get("system_message") if isinstance(setup, dict) else None
-        build.agent(as_text(row.get("name")), role=row.get("class"), system_prompt=prompt)
+        build.agent(as_text(row.get("name")), role=as_text(row.get("class")), system_prompt=prompt)
     for _, table, row in happened:
         if table == "chat_completions":
             agent = by_wrapper.get(row.get("wrapper_id"), {})
