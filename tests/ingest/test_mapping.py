@@ -127,3 +127,15 @@ def test_paths():
     ]  # fmt: skip
     assert list(walk(value, "a/b.1.0")) == [("/a~1b/1/0", 3)]
     assert list(walk(value, "c.0.y")) == []
+
+
+def test_mapping_on_the_command_line(mapped, tmp_path):
+    from typer.testing import CliRunner
+
+    from tracekit_cli.app import app
+
+    mapped(block("toml"), json.loads(block("json")))
+    file, log, out = (str(tmp_path / name) for name in ("map.toml", "log.json", "out.jsonl"))
+    done = CliRunner().invoke(app, ["ingest", log, "--mapping", file, "-o", out, "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(Path(out).read_text())["source"]["format"] == "acme"

@@ -14,6 +14,7 @@ from tracekit.analyzers.run import DEFAULT
 from tracekit.context import Context
 from tracekit.errors import InputError
 from tracekit.ingest.outcomes import outcomes_from
+from tracekit.ingest.sniff import reader_of
 from tracekit_cli import options
 from tracekit_cli.output import note, report_problems
 from tracekit_cli.settings import parse_settings
@@ -79,7 +80,7 @@ def command(
       tracekit attribute traces.jsonl --method first-error --json
     """
     if format is not None:
-        registry.get("readers", format)
+        reader_of(format)
     if outcome_from is not None:
         sys.path.append(os.getcwd())  # a check lies beside the logs more often than on the path
     request = Request(

@@ -12,6 +12,8 @@ from tracekit import registry
 from tracekit.errors import UsageError
 from tracekit.ingest.batch import Manifest, Options, Part, ingest_to
 from tracekit.ingest.files import find_files
+from tracekit.ingest.readers.mapped import PREFIX
+from tracekit.ingest.sniff import reader_of
 from tracekit.ingest.sources import Limits
 from tracekit.report import terminal
 from tracekit.store import atomic
@@ -29,6 +31,12 @@ def command(
         typer.Option("--out", "-o", metavar="FILE", help="Traces as JSONL, `.gz` or `.zst` too."),
     ] = Path("traces.jsonl"),
     format: options.Format = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Mapping of an in-house format, tried before all others."
+        ),
+    ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option(
@@ -72,10 +80,8 @@ def command(
       tracekit ingest logs/ -o traces.jsonl
       tracekit ingest logs/ more.tar.xz -o traces.jsonl.gz --jobs 4 --json
     """
-    if format is not None:
-        registry.get("readers", format)
     chosen = Options(
-        formats=(format,) if format else None,
+        formats=_formats(format, mapping),
         limits=Limits(file_bytes=max_file_bytes, line_bytes=max_line_bytes, depth=max_depth),
         keep_duplicates=keep_duplicates,
     )
@@ -100,6 +106,17 @@ def command(
     with atomic(account) as stream:
         stream.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
     raise typer.Exit(_report(result, account, json=json, quiet=quiet))
+
+
+def _formats(format: str | None, mapping: Path | None) -> tuple[str, ...] | None:
+    """The readers that may take a file; all when None."""
+    if format is not None and mapping is not None:
+        raise UsageError("--format reads every file one way, --mapping some: give one of the two")
+    named = format if mapping is None else f"{PREFIX}{mapping}"
+    if named is None:
+        return None
+    reader_of(named)
+    return (named,) if mapping is None else (named, *registry.plugins("readers"))
 
 
 def beside(out: Path) -> Path:

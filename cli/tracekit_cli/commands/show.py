@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tracekit import registry
 from tracekit.errors import UsageError
 from tracekit.ingest.pipeline import Ingest
+from tracekit.ingest.sniff import reader_of
 from tracekit.report import terminal
 from tracekit.report.visible import one_line, visible
 from tracekit.store import encode
@@ -43,7 +43,7 @@ def command(
       tracekit show logs/run.json --json
     """
     if format is not None:
-        registry.get("readers", format)
+        reader_of(format)
     ingest = Ingest(paths, formats=[format] if format else None)
     found = [item for item in ingest.traces() if trace in (None, item.id)]
     code = report_problems([problem for file in ingest.files for problem in file.problems])
