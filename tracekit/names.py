@@ -8,6 +8,7 @@ string survives in `Step.speaker`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -30,6 +31,7 @@ class Speaker(msgspec.Struct, frozen=True):
     """What else stood in parentheses, e.g. `thought` or `termination condition`."""
 
 
+@lru_cache(maxsize=4096)
 def speaker(raw: str) -> Speaker:
     """Take a speaker string apart; never fails, an empty one is `unknown`.
 

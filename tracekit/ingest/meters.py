@@ -74,13 +74,19 @@ def read_instant(value: Any) -> float | None:
     >>> read_instant("2025-01-01T00:00:00Z"), read_instant(1735689600000)
     (1735689600.0, 1735689600.0)
     """
+    if isinstance(value, str) and value[4:5] == "-":
+        return _read_iso(value)  # nearly all of them: spare the attempt to read a number
     number = as_number(value)
     if number is not None:
         for size in (1e9, 1e6, 1e3):  # 1e11 seconds is the year 5138: more must be a finer unit
             if number >= 1e8 * size:
                 return number / size
         return number if number > 0 else None
-    if not isinstance(value, str) or not value[:4].isdigit():
+    return _read_iso(value) if isinstance(value, str) else None
+
+
+def _read_iso(value: str) -> float | None:
+    if not value[:4].isdigit():
         return None
     try:
         moment = datetime.fromisoformat(value.strip().replace(" UTC", "Z"))

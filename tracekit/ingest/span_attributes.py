@@ -262,14 +262,14 @@ def usage_of(span: Span) -> Usage | None:
     if span.usage is not None:
         return span.usage
     attributes = span.attributes
-    given = next((n for k in _INPUT if (n := as_count(attributes.get(k))) is not None), None)
-    made = next((n for k in _OUTPUT if (n := as_count(attributes.get(k))) is not None), None)
-    cost = next((c for k in _COST if (c := as_number(attributes.get(k))) is not None), None)
-    if cost is None:
-        parts = [as_number(attributes.get(k)) for k in _COST_PARTS]
-        cost = sum(part or 0.0 for part in parts) if any(p is not None for p in parts) else None
-    model = next((m for k in _MODEL if isinstance(m := attributes.get(k), str) and m), None)
-    if given is None and made is None:
+    given = as_count(first_of(attributes, _INPUT))
+    made = as_count(first_of(attributes, _OUTPUT))
+    cost = as_number(first_of(attributes, _COST))
+    if cost is None and _COST_PARTS[0] in attributes:
+        cost = sum(as_number(attributes.get(key)) or 0.0 for key in _COST_PARTS)
+    named = first_of(attributes, _MODEL)
+    model = named if isinstance(named, str) else None
+    if given is None and made is None and span.events:
         given, made = _metadata_event(span)
     if given is None and made is None and cost is None and model is None:
         return None

@@ -10,6 +10,7 @@ import msgspec
 from tracekit.ingest.parts import as_text, maybe_json
 from tracekit.ingest.span_attributes import Span, first_of
 from tracekit.ingest.span_messages import Said, numbered, read_messages
+from tracekit.ingest.span_shapes import shape_of
 from tracekit.names import by_role
 from tracekit.trace import ToolCall
 
@@ -49,9 +50,8 @@ def _heard(span: Span) -> Iterator[list[Said]]:
     yield read_messages(_useful(attributes.get("gcp.vertex.agent.llm_request")))
     yield read_messages(attributes.get("ai.prompt.messages") or attributes.get("ai.prompt"))
     yield list(_event_messages(span, output=False))
-    prompts = attributes.get("llm.prompts") or numbered(attributes, "llm.prompts")
-    plain = read_messages(first_of(attributes, _GIVEN))
-    yield plain or read_messages(prompts)
+    yield read_messages(first_of(attributes, _GIVEN))
+    yield read_messages(numbered(attributes, "llm.prompts"))
 
 
 def spoken(span: Span) -> list[Said]:
@@ -81,10 +81,21 @@ def _spoken(span: Span) -> Iterator[list[Said]]:
 
 def _numbered_messages(attributes: dict[str, Any], prefix: str, role: str) -> list[Said]:
     """`gen_ai.prompt.0.role` and its like."""
-    if prefix not in attributes and f"{prefix}.0.role" not in attributes:
-        start = prefix + ".0."
-        if not any(key.startswith(start) for key in attributes):
-            return []
+    shape = shape_of(attributes)
+    if prefix not in shape.families:
+        return read_messages(numbered(attributes, prefix), role) if prefix in attributes else []
+    pairs = shape.plain.get(prefix)
+    if pairs is not None and prefix not in attributes:
+        found: list[Said] = []
+        for role_key, text_key in pairs:
+            speaks, text = by_role(attributes[role_key]), attributes[text_key]
+            if speaks is None or speaks == "tool" or not isinstance(text, str):
+                break
+            if text[:1] == "[" or text[:1] == "{":
+                break
+            found.append(Said(speaks, text))
+        else:
+            return found  # nothing but roles and texts, as most prompts are
     return read_messages(numbered(attributes, prefix), role)
 
 

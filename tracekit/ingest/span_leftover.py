@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tracekit.ingest.span_attributes import Role, Span
+from tracekit.ingest.span_shapes import shape_of
 
 _CALL = (
     "gen_ai.prompt", "gen_ai.completion", "llm.input_messages", "llm.output_messages",
@@ -42,11 +43,18 @@ def leftover(span: Span, role: Role) -> dict[str, Any]:
     >>> leftover(span, "tool")
     {'user.id': 'u'}
     """
-    modelled = _MODELLED.get(role)
-    kept = span.attributes
-    if modelled is not None:
-        kept = {key: value for key, value in kept.items() if not key.startswith(modelled)}
-    found = {**kept, **span.extra}
+    attributes = span.attributes
+    if role in _MODELLED:
+        shape = shape_of(attributes)
+        kept = shape.kept.get(role)
+        if kept is None:
+            prefixes = _MODELLED[role]
+            kept = tuple(key for key in attributes if not key.startswith(prefixes))
+            shape.kept[role] = kept
+        found = {key: attributes[key] for key in kept}
+        found.update(span.extra)
+    else:
+        found = {**attributes, **span.extra}
     events = span.events
     if role == "llm" or role == "tool":
         events = [e for e in events if e.get("name") not in _MONOCLE]

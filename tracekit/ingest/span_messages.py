@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tracekit.ingest.parts import Content, as_text, maybe_json, read_call, read_calls, read_content
+from tracekit.ingest.span_shapes import FAMILIES, shape_of
 from tracekit.names import by_role
 from tracekit.trace import Media, ToolCall
 
@@ -236,6 +237,8 @@ def numbered(attributes: dict[str, Any], prefix: str) -> list[Any]:
     [{'role': 'user'}, {'role': 'ai', 'calls': [{'id': 'c'}]}]
     """
     whole = attributes.get(prefix)
+    if whole is None and prefix in FAMILIES and prefix not in shape_of(attributes).families:
+        return []
     if whole is not None:
         whole = maybe_json(whole)
         return [deepen(item) for item in whole] if isinstance(whole, list) else [deepen(whole)]

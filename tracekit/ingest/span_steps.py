@@ -42,6 +42,8 @@ class Stepper:
         """Definitions of tools that models were offered."""
         self._team = {folded(n.own_agent): n.own_agent for n in nodes if n.own_agent}
         self._prompts: dict[str, str] = {}
+        self._met: set[tuple[str, int]] = set()
+        """Agents and the spans below which they acted: what there was to learn is learnt."""
 
     def walk(self) -> None:
         """Make the steps: models and tools when they start, agents and failures when they end."""
@@ -147,8 +149,10 @@ class Stepper:
             return
         if node.first is not None:
             above.first = node.first if above.first is None else min(above.first, node.first)
-        above.tail = (above.tail + node.tail)[-4:]
-        above.errors = (above.errors + node.errors)[-4:]
+        if node.tail:
+            above.tail = (above.tail + node.tail)[-4:]
+        if node.errors:
+            above.errors = (above.errors + node.errors)[-4:]
 
     def _agent_ends(self, node: Node) -> None:
         text = answer(text_out(node.span))
@@ -245,6 +249,7 @@ class Stepper:
             system = next((m.text for m in messages if is_system(m) and m.text), None)
             if prompt is None and system is not None:
                 prompt = self._prompts[agent] = system
+                self.build.agent(agent, system_prompt=system)
         return self.history.inputs(messages, prompt)
 
     def _add(
@@ -271,35 +276,27 @@ class Stepper:
             extra["handoff"] = handoff
         if fields.get("parent") is None:
             fields["parent"] = self._above(node)
-        start = min((s.start for s in spans if s.start is not None), default=None)
-        end = max((s.end for s in spans if s.end is not None), default=None)
+        raws = [raw for s in spans for raw in (s.raw, *s.also)]
         index = self.build.add(
-            acting,
-            text,
-            [raw for s in spans for raw in (s.raw, *s.also)],
-            kind=kind,
-            time=Time(start, end) if start is not None or end is not None else None,
-            extra=extra,
-            **{key: value for key, value in fields.items() if value not in (None, ())},
+            acting, text, raws, kind=kind, time=_time(spans), extra=extra, **fields
         )
-        node.step = index
+        node.step = node.holder = index
         if node.first is None:
             node.first = index
-        node.tail = [*node.tail, index][-4:]
-        node.holder = index
+        node.tail = [*node.tail[-3:], index]
         self.history.add(self.build.steps[index])
-        self._know(node, acting)
+        if acting is not None and (acting, id(node.parent)) not in self._met:
+            self._met.add((acting, id(node.parent)))
+            self._know(node, acting)
         return index
 
-    def _know(self, node: Node, acting: str | None) -> None:
+    def _know(self, node: Node, acting: str) -> None:
         """What the roster learns of the agent that acts."""
-        if acting is None:
-            return
         around: Node | None = node
         while around is not None and (around.role != "agent" or around.agent != acting):
             around = around.parent
         above = around.parent.agent if around is not None and around.parent is not None else None
-        fields: dict[str, Any] = {"system_prompt": self._prompts.get(acting)}
+        fields: dict[str, Any] = {}
         if above is not None and above != acting:
             fields["parent"] = self.build.agent(above)
         if around is not None and around.span.name.endswith("Agent.run"):
@@ -312,8 +309,9 @@ class Stepper:
         """How control moved, as far as the spans show, with what shows it."""
         if target is not None and kind == "handoff":
             return {"to": target, "evidence": "the tool that was called names the agent"}
-        last = next((s.agent for s in reversed(self.build.steps)), None)
-        if acting is None or last is None or UNKNOWN in (last, acting) or last == acting:
+        steps = self.build.steps
+        last = steps[-1].agent if steps else acting
+        if acting is None or last == acting or last is None or UNKNOWN in (last, acting):
             return None
         here: Node | None = node
         while here is not None:
@@ -335,6 +333,17 @@ class Stepper:
                 return around.step
             around = around.parent
         return None
+
+
+def _time(spans: list[Span]) -> Time | None:
+    """From the first start to the last end."""
+    start, end = spans[0].start, spans[0].end
+    for span in spans[1:]:
+        if span.start is not None and (start is None or span.start < start):
+            start = span.start
+        if span.end is not None and (end is None or span.end > end):
+            end = span.end
+    return Time(start, end) if start is not None or end is not None else None
 
 
 def _kind_of(said: Said) -> StepKind:

@@ -91,16 +91,18 @@ def assemble(
             yield span
             continue
         traces.setdefault(span.trace, []).append(span)
-        version = strange_version(span.resource.get("schema_url"))
-        if version is not None:
-            versions.add(version)
+        if "schema_url" in span.resource:
+            version = strange_version(span.resource["schema_url"])
+            if version is not None:
+                versions.add(version)
     if not traces and not troubled:
         yield source.skip_file("there are no spans in the file")
     for version in sorted(versions):
         what = f"semantic conventions {version} are not known; read like the newest known"
         yield source.problem(None, what, severity="warning")
-    for id, members in traces.items():
-        yield from _run(source, format, id, members)
+    while traces:  # let go of what is read
+        id = next(iter(traces))
+        yield from _run(source, format, id, traces.pop(id))
 
 
 def traces(
@@ -280,12 +282,11 @@ _FRAMEWORKS = (
 
 def _framework(nodes: list[Node]) -> str | None:
     """The agent framework, by instrumentation scope or by the attributes of its own."""
-    scopes = {node.span.scope for node in nodes if node.span.scope}
+    scopes = " ".join({node.span.scope for node in nodes if node.span.scope}).lower()
     keys = {key for node in nodes[:200] for key in node.span.attributes}
+    listed = "\n" + "\n".join(keys)
     for mark, name in _FRAMEWORKS:
-        if any(mark in scope.lower() for scope in scopes):
-            return name
-        if any(key.startswith(mark) for key in keys):
+        if mark in scopes or f"\n{mark}" in listed:
             return name
     stated = {
         as_text(node.span.attributes.get(key)).removeprefix("agent.")

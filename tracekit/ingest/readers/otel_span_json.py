@@ -109,7 +109,9 @@ def read_span(source: OpenSource, raw: Raw, record: Any) -> Span | Problem:
         events=_events(get("events")),
         scope=as_text(scope.get("name")) if isinstance(scope, dict) else "",
         resource=_resource(get("resource")),
-        extra={key: value for key, value in record.items() if key not in _KNOWN and value},
+        extra={}
+        if record.keys() <= _KNOWN
+        else {key: value for key, value in record.items() if key not in _KNOWN and value},
     )
 
 
@@ -138,7 +140,7 @@ def _events(events: Any) -> list[dict[str, Any]]:
 
 
 def _resource(resource: Any) -> dict[str, Any]:
-    if not isinstance(resource, dict):
+    if not isinstance(resource, dict) or not resource:
         return {}
     found = plain(resource.get("attributes", resource))
     url = resource.get("schema_url")
