@@ -18,11 +18,6 @@ from tracekit.store import read_traces
 from tracekit.trace import Outcome, ToolCall, faults
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "traces.jsonl"
-
-
 def answer(run, text="Four."):
     run.step("Planner", "Ask Solver.", to="Solver")
     run.step("Solver", text, given=[Said("user", "2 + 2?"), Said("user", "Ask Solver.")])

@@ -87,6 +87,12 @@ class Run:
             self.task = msgspec.structs.replace(self.task, question=question)
             self._write(Instalment(task=self.task))
 
+    def know(self, extra: dict[str, Any]) -> None:
+        """Add to the `extra` of the trace."""
+        with self.lock:
+            self.extra = {**self.extra, **extra}
+            self._write(Instalment(extra=self.extra))
+
     def step(
         self,
         who: str | None,
@@ -144,11 +150,13 @@ class Run:
             self.history.add(self.steps[index])
             self._write_step(index)
 
-    def amend(self, index: int, **extra: Any) -> None:
-        """Add to the `extra` of a step that has ended."""
+    def amend(self, index: int, *, to: str | None = None, **extra: Any) -> None:
+        """Add to the `extra` of a step that has ended, and say whom it addressed."""
         with self.lock:
             step = self.steps[index]
-            self.steps[index] = msgspec.structs.replace(step, extra={**step.extra, **extra})
+            addressed = self._build.agent(to) if to is not None else step.to
+            extra = {**step.extra, **extra}
+            self.steps[index] = msgspec.structs.replace(step, to=addressed, extra=extra)
             self._write_step(index)
 
     def inputs(self, who: str | None, messages: list[Said]) -> Inputs | None:
