@@ -91,3 +91,30 @@ class Benchmark(Protocol):
     def official(self, trace: Trace, attribution: Attribution) -> tuple[bool, bool]:
         """(agent right, step right) by the benchmark's own, possibly lenient, scorer."""
         ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Writes traces in another format. Entry-point group `tracekit.exporters`.
+
+    Verdicts are not written yet; they will come beside the traces in a method of their own.
+    """
+
+    name: ClassVar[str]
+    """The name in `tracekit export traces --to NAME`."""
+    suffix: ClassVar[str]
+    """How its files usually end, with the dot; empty for a folder of files."""
+    keeps: ClassVar[frozenset[str]]
+    """Fields of `tracekit.export.fields.FIELDS` that come back when the file is read again."""
+
+    def losses(self, trace: Trace) -> list[str]:
+        """In words, what of this trace does not come back; empty when everything does."""
+        ...
+
+    def write(self, traces: Iterable[Trace], out: Path) -> int:
+        """Write the traces, whole or not at all, and return how many there were.
+
+        The same traces give the same bytes. Raises `UsageError` when the format cannot hold them
+        there, e.g. two traces in a file of one.
+        """
+        ...

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import msgspec
+
 from tracekit.errors import Problem
+from tracekit.ingest.atif_own import Own, is_own, restore
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.documents import Document, documents
 from tracekit.ingest.meters import read_time, read_usage
@@ -48,6 +51,13 @@ class Atif:
 
 def _trajectory(source: OpenSource, document: Document) -> Iterator[Trace | Problem]:
     value = document.value
+    if is_own(value):
+        own = restore(value)
+        if own is not None:
+            yield from _own(source, document, own)
+            return
+        what = "a trajectory that tracekit exported was changed; it is read like any other"
+        yield source.problem(None, what, severity="warning", line=document.line)
     version = as_text(value.get("schema_version"))
     minor = version.removeprefix("ATIF-v1.")
     if not minor.isdecimal() or int(minor[:4]) not in _VERSIONS:
@@ -63,6 +73,24 @@ def _trajectory(source: OpenSource, document: Document) -> Iterator[Trace | Prob
         task=Task(question=task),
         outcome=Outcome(answer=_answer(build)),
         extra=rest(value, "steps", "schema_version", "subagent_trajectories"),
+        sha256=source.sha256,
+    )
+
+
+def _own(source: OpenSource, document: Document, own: Own) -> Iterator[Trace | Problem]:
+    """A trace that tracekit exported, with pointers to where it stands now."""
+    trace, known = own.trace, own.trace.source
+    build = Builder(source, Atif.name, framework=known.framework, version=known.version)
+    build.adopt(trace.agents)
+    raws = [raw for raw, _ in source.records(document.value["steps"], "/steps", document.line)]
+    for step, place in zip(trace.steps, own.places, strict=True):
+        build.steps.append(msgspec.structs.replace(step, raw=(raws[place],)))
+    yield build.trace(
+        trace.id,
+        task=trace.task,
+        outcome=trace.outcome,
+        labels=trace.labels,
+        extra=trace.extra,
         sha256=source.sha256,
     )
 
