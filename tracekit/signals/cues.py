@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from tracekit.signals.text import Span, lowered, window
-from tracekit.trace import Step
+from tracekit.trace import Step, ToolCall
 
 
 class Cue(NamedTuple):
@@ -158,3 +158,19 @@ def cues(step: Step) -> dict[str, Span]:
     text = lowered(window(step.content))
     found = ((name, cue.find(text)) for name, cue in CUES.items())
     return {name: span for name, span in found if span is not None}
+
+
+def broken(call: ToolCall) -> str | None:
+    """Why a tool call went wrong: its error status, or what its result shows; None = it did not.
+
+    >>> broken(ToolCall(name="run", result="Traceback (most recent call last): ..."))
+    'tool run: an exception was raised'
+    """
+    name = f"tool {call.name or 'call'}"
+    if call.error:
+        return f"{name} reports an error"
+    shown = (
+        cue for cue in ("exit-code", "exception") if call.result and find(cue, window(call.result))
+    )
+    cue = next(shown, None)
+    return None if cue is None else f"{name}: {SHOWS[cue]}"

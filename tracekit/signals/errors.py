@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tracekit.signals.cues import ERRORS, SHOWS, cues
+from tracekit.signals.cues import ERRORS, SHOWS, broken, cues
 from tracekit.signals.repeats import repeats
 from tracekit.signals.text import Span
 from tracekit.trace import Step, Trace
@@ -27,10 +27,12 @@ def signs(step: Step) -> list[Sign]:
     >>> [sign.cue for sign in signs(Step(index=0, agent="A", content="I'm sorry, I cannot."))]
     ['refusal', 'apology']
     """
+    # A result that is the content itself is quoted from there.
+    calls = [call for call in step.tools if call.error or call.result != step.content]
     found = [
-        Sign(step.index, Span(0, 0), "tool-error", f"tool {call.name or 'call'} reports an error")
-        for call in step.tools
-        if call.error
+        Sign(step.index, Span(0, 0), "tool-error", why)
+        for why in map(broken, calls)
+        if why is not None
     ]
     seen = cues(step)
     return found[:1] + [Sign(step.index, seen[c], c, SHOWS[c]) for c in ERRORS if c in seen]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracekit.signals.cues import ERRORS, cues
+from tracekit.signals.cues import ERRORS, broken, cues
 from tracekit.signals.provenance import answer_words, first_said
 from tracekit.signals.roles import candidates, executors, hub, reports
 from tracekit.signals.text import Span, share, window, words
@@ -80,7 +80,7 @@ def read(trace: Trace) -> Reading:
     deed = acts & ~by_hub
     asks = _flags(any(call.arguments is not None for call in s.tools) for s in steps)
     action = acts & (asks | _flags("code" in found for found in spans))
-    tool_error = _flags(any(call.error for call in s.tools) for s in steps)
+    tool_error = _flags(any(broken(call) for call in s.tools) for s in steps)
     error = tool_error | _flags(any(cue in found for cue in ERRORS) for found in spans)
     empty = executor & _flags(_empty(step) for step in steps)
     fresh = tuple(first_said(trace))
