@@ -6,6 +6,13 @@ from typing import Annotated
 
 import typer
 
+from tracekit.ingest.sources import Limits
+
+LIMITS = Limits()
+"""The caps when no flag is given."""
+DEEPEST = 500
+"""Levels; Python's own stack ends not far beyond."""
+
 Logs = Annotated[
     list[str], typer.Argument(metavar="DIR", help="Folders, files or archives of logs.")
 ]
@@ -21,4 +28,30 @@ Format = Annotated[
 ]
 WithAnswer = Annotated[
     bool, typer.Option("--with-answer", help="Let methods see the expected answer of the task.")
+]
+MaxFileBytes = Annotated[
+    int,
+    typer.Option("--max-file-bytes", min=1, metavar="N", help="Largest document read whole."),
+]
+MaxLineBytes = Annotated[
+    int, typer.Option("--max-line-bytes", min=1, metavar="N", help="Longest line.")
+]
+MaxDepth = Annotated[
+    int,
+    typer.Option("--max-depth", min=1, max=DEEPEST, metavar="N", help="Deepest nesting of JSON."),
+]
+MaxExpandedBytes = Annotated[
+    int,
+    typer.Option(
+        "--max-expanded-bytes", min=1, metavar="N", help="Largest compressed file, once expanded."
+    ),
+]
+MaxRatio = Annotated[
+    int,
+    typer.Option(
+        "--max-ratio", min=1, metavar="N", help="Most that a file above 64 MiB may expand, times."
+    ),
+]
+MaxMembers = Annotated[
+    int, typer.Option("--max-members", min=1, metavar="N", help="Most files in one archive.")
 ]

@@ -15,6 +15,7 @@ from tracekit.errors import Problem, boundary
 from tracekit.ingest.files import find_files
 from tracekit.ingest.outcomes import Outcomes
 from tracekit.ingest.pipeline import Ingest
+from tracekit.ingest.sources import Limits
 from tracekit.protocols import Analyzer
 from tracekit.report import terminal
 from tracekit.report.machine import verdict_lines
@@ -33,6 +34,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     context: Context = Context()
     outcomes: Outcomes | None = None
     format: str | None = None
+    limits: Limits = Limits()
     all: bool = False
     """Whether successful runs get verdicts too."""
     quiet: bool = False
@@ -49,7 +51,7 @@ class Verdicts:
         """Explained runs with their verdicts, kept for tables and reports."""
         formats = [request.format] if request.format else None
         self._failures: list[Problem] = []
-        self._ingest = Ingest(request.paths, formats=formats)
+        self._ingest = Ingest(request.paths, formats=formats, limits=request.limits)
 
     @property
     def total(self) -> int:

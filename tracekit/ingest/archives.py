@@ -245,7 +245,7 @@ def _tar(source: OpenSource) -> Iterator[OpenSource | Problem]:
                 what = "the member is a link or leads outside the archive; not read"
                 yield Problem(what=what, path=path)
             elif entry.size > source.limits.file_bytes:
-                yield Problem(what=f"{entry.size} bytes is too large to read", path=path)
+                yield Problem(what=f"{entry.size} bytes; raise --max-file-bytes", path=path)
             else:
                 member = archive.extractfile(entry)
                 data = member.read() if member is not None else b""

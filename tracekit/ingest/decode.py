@@ -41,12 +41,12 @@ def decode_json(data: bytes, depth: int = 200) -> Any:
         try:
             value = clean(json.loads(text, parse_constant=lambda _: None, strict=False))
         except RecursionError:
-            raise ValueError(f"nested deeper than {depth} levels") from None
+            raise ValueError("nested deeper than can be read") from None
     except RecursionError:
-        raise ValueError(f"nested deeper than {depth} levels") from None
+        raise ValueError("nested deeper than can be read") from None
     # Counting brackets is far cheaper than walking, and most documents stop here.
     if data.count(b"[") + data.count(b"{") > depth and too_deep(value, depth):
-        raise ValueError(f"nested deeper than {depth} levels")
+        raise ValueError(f"nested deeper than {depth} levels; raise --max-depth")
     return value
 
 

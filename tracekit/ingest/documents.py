@@ -108,12 +108,13 @@ def _whole(source: OpenSource) -> Iterator[Document | Problem]:
         return
     except ValueError:
         text = source.text()
-    end = line = 0
+    end = line = counted = 0
     for value, start, end in _in_a_row(text):
-        line = text.count("\n", 0, start) + 1
+        line = (line or 1) + text.count("\n", counted, start)
+        counted = start
         if too_deep(value, source.limits.depth):
-            what = f"not a JSON document: nested deeper than {source.limits.depth} levels"
-            yield source.problem(None, what, line=line, do="raise --max-depth")
+            what = f"nested deeper than {source.limits.depth} levels; raise --max-depth"
+            yield source.problem(None, f"not a JSON document: {what}", line=line)
             continue
         source.account.see(line)
         source.account.settle(line)

@@ -22,7 +22,7 @@ def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     """
     info = archive.getinfo(name)
     if info.file_size > limit:
-        raise ValueError(f"{info.file_size} bytes are more than the {limit} allowed")
+        raise ValueError(f"{info.file_size} bytes are over {limit}; raise --max-file-bytes")
     try:
         if info.compress_type == _ZSTD:
             return _zstd(archive, info, limit)
@@ -31,7 +31,7 @@ def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     except (*_DAMAGE, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(str(error)) from error
     if len(data) > limit:
-        raise ValueError(f"it expands to more than {limit} bytes")
+        raise ValueError(f"it expands to over {limit} bytes; raise --max-file-bytes")
     return data
 
 

@@ -15,6 +15,7 @@ from tracekit.context import Context
 from tracekit.errors import InputError
 from tracekit.ingest.outcomes import outcomes_from
 from tracekit.ingest.sniff import reader_of
+from tracekit.ingest.sources import Limits
 from tracekit_cli import options
 from tracekit_cli.output import note, report_problems
 from tracekit_cli.settings import parse_settings
@@ -65,6 +66,12 @@ def command(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 1 when a run failed: a gate for CI.")
     ] = False,
+    max_file_bytes: options.MaxFileBytes = options.LIMITS.file_bytes,
+    max_line_bytes: options.MaxLineBytes = options.LIMITS.line_bytes,
+    max_depth: options.MaxDepth = options.LIMITS.depth,
+    max_expanded_bytes: options.MaxExpandedBytes = options.LIMITS.expanded_bytes,
+    max_ratio: options.MaxRatio = options.LIMITS.ratio,
+    max_members: options.MaxMembers = options.LIMITS.members,
     quiet: options.Quiet = False,
 ) -> None:
     """Say which agent and step broke each failed run, and why.
@@ -89,6 +96,14 @@ def command(
         context=Context(seed=seed, with_answer=with_answer, settings=parse_settings(set, model)),
         outcomes=outcomes_from(outcome_from) if outcome_from else None,
         format=format,
+        limits=Limits(
+            file_bytes=max_file_bytes,
+            line_bytes=max_line_bytes,
+            depth=max_depth,
+            expanded_bytes=max_expanded_bytes,
+            ratio=max_ratio,
+            members=max_members,
+        ),
         all=all,
         quiet=quiet,
     )

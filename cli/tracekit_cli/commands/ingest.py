@@ -21,8 +21,6 @@ from tracekit_cli import options
 from tracekit_cli.output import emit_json, note, report_problems, show
 from tracekit_cli.progress import bar
 
-DEFAULTS = Limits()
-
 
 def command(
     paths: options.Logs,
@@ -57,15 +55,12 @@ def command(
     engine: Annotated[
         str, typer.Option(metavar="NAME", help="Where it runs: local or ray.")
     ] = "local",
-    max_file_bytes: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Largest document that is read whole.")
-    ] = DEFAULTS.file_bytes,
-    max_line_bytes: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Longest line.")
-    ] = DEFAULTS.line_bytes,
-    max_depth: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Deepest nesting of JSON.")
-    ] = DEFAULTS.depth,
+    max_file_bytes: options.MaxFileBytes = options.LIMITS.file_bytes,
+    max_line_bytes: options.MaxLineBytes = options.LIMITS.line_bytes,
+    max_depth: options.MaxDepth = options.LIMITS.depth,
+    max_expanded_bytes: options.MaxExpandedBytes = options.LIMITS.expanded_bytes,
+    max_ratio: options.MaxRatio = options.LIMITS.ratio,
+    max_members: options.MaxMembers = options.LIMITS.members,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -82,7 +77,14 @@ def command(
     """
     chosen = Options(
         formats=_formats(format, mapping),
-        limits=Limits(file_bytes=max_file_bytes, line_bytes=max_line_bytes, depth=max_depth),
+        limits=Limits(
+            file_bytes=max_file_bytes,
+            line_bytes=max_line_bytes,
+            depth=max_depth,
+            expanded_bytes=max_expanded_bytes,
+            ratio=max_ratio,
+            members=max_members,
+        ),
         keep_duplicates=keep_duplicates,
     )
     account = manifest or beside(out)
