@@ -246,6 +246,20 @@ COUNTS = {
     "gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 7,
     "gen_ai.usage.output_tokens": 3,
 }  # fmt: skip
+PYDANTIC_AI = {  # the same events, but all of them in one attribute
+    **COUNTS,
+    "events": json.dumps(
+        [
+            {"event.name": "gen_ai.system.message", "content": "Be brief.", "role": "system"},
+            {"event.name": "gen_ai.user.message", "content": ASKED, "role": "user"},
+            {
+                "event.name": "gen_ai.choice",
+                "index": 0,
+                "message": {"role": "assistant", "content": SAID, "tool_calls": [TOOL_CALL]},
+            },
+        ]
+    ),
+}
 VERCEL = {
     "ai.operationId": "ai.generateText.doGenerate",
     "ai.prompt.messages": json.dumps(
@@ -273,6 +287,7 @@ CONVENTIONS = {
     "openinference-rows": (ROWS, []),
     "google-adk": (ADK, []),
     "vercel-ai": (VERCEL, []),
+    "pydantic-ai": (PYDANTIC_AI, []),
 }
 
 

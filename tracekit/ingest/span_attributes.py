@@ -66,7 +66,8 @@ ROLES: dict[str, Role] = {
     "delete_memory": "tool", "create_memory_store": "setup", "delete_memory_store": "setup",
     # spellings met in the wild: any-agent, Strands, AgentOps, Vercel AI, Langfuse, LangSmith, MLflow
     "call_llm": "llm", "completion": "llm", "completions": "llm", "generate": "llm",
-    "responses": "llm", "message": "llm", "messages": "llm", "execute_event_loop_cycle": "chain",
+    "chat.completions": "llm", "text.completions": "llm", "framework": "chain",
+    "auto_function_invocation": "chain", "responses": "llm", "message": "llm", "messages": "llm", "execute_event_loop_cycle": "chain",
     "llm": "llm", "generation": "llm", "chat_model": "llm", "request": "llm", "prompt": "chain",
     "tool": "tool", "agent": "agent", "chain": "chain", "workflow": "chain", "task": "chain",
     "retriever": "retriever", "reranker": "retriever", "embedding": "noise", "guardrail": "tool",

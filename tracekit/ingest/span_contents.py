@@ -147,10 +147,14 @@ _DETAILS = "gen_ai.client.inference.operation.details"
 def _event_messages(span: Span, *, output: bool) -> Iterator[Said]:
     """Messages that stand in span events, as the conventions before 1.37 and Monocle have them."""
     roles = _OUT_EVENTS if output else _IN_EVENTS
-    for event in span.events:
+    events = span.events
+    listed = maybe_json(span.attributes.get("events"))  # Pydantic AI's, in one attribute
+    if isinstance(listed, list):
+        events = [*events, *(event for event in listed if isinstance(event, dict))]
+    for event in events:
         name = as_text(event.get("name") or event.get("event.name"))
         body = event.get("attributes")
-        body = body if isinstance(body, dict) else {}
+        body = body if isinstance(body, dict) else event if "event.name" in event else {}
         if isinstance(event.get("body"), dict):
             body = {**body, **event["body"]}
         if name == _DETAILS:

@@ -9,6 +9,8 @@ from tracekit.trace import Inputs, Message, Step, ToolCall
 
 _LOOK_BACK = 200
 """Steps searched for a text that is quoted inside a longer message."""
+_UNANSWERED = 100
+"""Requests of one tool that may wait for their answers before the oldest are given up."""
 _QUOTED = 40
 """Characters that a text must have before finding it inside another one means anything."""
 
@@ -53,12 +55,13 @@ class History:
         nobody answered.
         """
         waiting = self._waiting.get(call.name, [])
-        for index, request in reversed(waiting):
+        recent = waiting[: -_UNANSWERED - 1 : -1]
+        for index, request in recent:
             by_id = call.call_id is not None and call.call_id == request.call_id
             if by_id or _signature(call) == _signature(request):
                 waiting.remove((index, request))
                 return index
-        for index, request in reversed(waiting):
+        for index, request in recent:
             theirs = agent is not None and self._agents[index] != agent
             if not theirs and (call.call_id is None or request.call_id is None):
                 waiting.remove((index, request))

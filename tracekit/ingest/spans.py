@@ -100,9 +100,8 @@ def assemble(
     for version in sorted(versions):
         what = f"semantic conventions {version} are not known; read like the newest known"
         yield source.problem(None, what, severity="warning")
-    while traces:  # let go of what is read
-        id = next(iter(traces))
-        yield from _run(source, format, id, traces.pop(id))
+    for id in list(traces):
+        yield from _run(source, format, id, traces.pop(id))  # let go of what is read
 
 
 def traces(
@@ -134,7 +133,7 @@ def _run(source: OpenSource, format: str, id: str, spans: list[Span]) -> Iterato
         stepper.as_they_are()
         if build.steps:
             generic = True
-            what = "no known convention marks models, tools or agents; spans were read as they are"
+            what = "no span marks a model, a tool or an agent; spans were read as they are"
             yield source.problem(None, what, severity="warning")
     for span, why in merge(build, nodes):
         for raw in (span.raw, *span.also):
