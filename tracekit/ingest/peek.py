@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from typing import Any
 
 from tracekit.ingest.decode import decode_json, decode_text
 from tracekit.ingest.documents import is_document, is_lines
-from tracekit.ingest.salvage import salvage_json
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s"\[\]{},:]+|"', re.DOTALL)
+_HALF_ESCAPE = re.compile(r"(?<!\\)\\(?:u[0-9a-fA-F]{0,3})?$")
+_CLOSING = {"[": "]", "{": "}"}
 
 
 @lru_cache(maxsize=4)
@@ -19,7 +23,7 @@ def peek(head: bytes) -> Any:
     cache; the value must not be changed.
 
     >>> peek(b'{"a": [1, 2], "b": "cut')
-    {'a': [1, 2]}
+    {'a': [1, 2], 'b': 'cut'}
     """
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\0")
     if is_lines(head):
@@ -30,8 +34,11 @@ def peek(head: bytes) -> Any:
     try:
         return decode_json(start)
     except ValueError:
-        rescued = salvage_json(start)
-        return rescued[0] if rescued else _first(decode_text(start))
+        text = decode_text(start)
+    try:
+        return json.JSONDecoder(strict=False).raw_decode(text)[0]
+    except (ValueError, RecursionError):
+        return _closed(text)
 
 
 def peek_keys(head: bytes) -> frozenset[str]:
@@ -50,9 +57,28 @@ def peek_items(head: bytes) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)]
 
 
-def _first(text: str) -> Any:
-    """The first of several documents in a row."""
+def _closed(text: str) -> Any:
+    """A document that the head cuts off, closed there; a string keeps what is seen of it."""
+    stack: list[str] = []
+    end, before = 0, ""
+    tail = ""
+    for token in _TOKEN.finditer(text):
+        mark = token[0]
+        if mark in _CLOSING:
+            stack.append(_CLOSING[mark])
+        elif mark in ("]", "}"):
+            if not stack or stack.pop() != mark:
+                return None
+        elif mark == '"':
+            if before == ":" or (stack[-1:] == ["]"] and before in ("[", ",")):
+                end, tail = len(text), '"'
+            break
+        elif mark in (",", ":") or (stack[-1:] == ["}"] and before != ":"):
+            before = mark
+            continue
+        end, before = token.end(), mark
+    text = _HALF_ESCAPE.sub("", text) if tail else text[:end]
     try:
-        return json.JSONDecoder(strict=False).raw_decode(text)[0]
-    except (ValueError, RecursionError):
+        return decode_json((text + tail + "".join(reversed(stack))).encode("utf-8", "replace"))
+    except ValueError:
         return None

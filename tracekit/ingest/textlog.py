@@ -38,6 +38,19 @@ def strip_ansi(text: str) -> str:
     return _ANSI.sub("", text) if "\x1b" in text else text
 
 
+def between(text: str, start: str, end: str) -> str | None:
+    """What stands between two marks, the first of each; None when one is missing.
+
+    Takes one pass: a lazy regular expression takes one for every start that has no end.
+
+    >>> between("a <b> c", "<", ">")
+    'b'
+    """
+    _, found, rest = text.partition(start)
+    inner, closed, _ = rest.partition(end)
+    return inner if found and closed else None
+
+
 def log_lines(source: OpenSource) -> Iterator[tuple[Raw, str]]:
     """Every line of a text file without colour codes; not records by themselves."""
     start = 0

@@ -30,10 +30,6 @@ _STAGE = re.compile(
 _NAMED = re.compile(r"^\[(?P<name>[^\W\d][^\[\]:\n]{0,60})\]: ?(?P<rest>.*)$")
 _SCORE = re.compile(r"^Score: *(?P<score>.+)$", re.MULTILINE)
 _ADVICE = re.compile(r"^Advice: *(?P<advice>.*)", re.MULTILINE | re.DOTALL)
-_TOOL = re.compile(
-    r"\A\s*Tool: *(?P<name>.*?)\n(?:Tool Input: *(?P<input>.*?)(?:\nObservation: *(?P<result>.*))?)?\Z",
-    re.DOTALL,
-)
 
 
 class AgentVerseLog:
@@ -121,13 +117,13 @@ def _add(build: Builder, block: _Block, waiting: list[Raw], round: int) -> None:
         content = f"{named['rest']}\n{text}".strip()
         build.add(named["name"], content, raws, extra=extra)
     elif block.kind == "tool":
-        tool = _TOOL.match(text)
-        given = (tool["input"] or "") if tool else ""
+        name, _, called = text.removeprefix("Tool:").strip().partition("\n")
+        given, observed, result = called.removeprefix("Tool Input:").partition("\nObservation:")
         arguments = read_repr(given)
         call = ToolCall(
-            name=tool["name"] if tool else "",
-            arguments=maybe_json(given) if arguments is None else arguments,
-            result=tool["result"] if tool else None,
+            name=name.strip(),
+            arguments=maybe_json(given.strip()) if arguments is None else arguments,
+            result=result.strip() if observed else None,
         )
         thought = arguments.get("thought") if isinstance(arguments, dict) else None
         content = thought if isinstance(thought, str) else text

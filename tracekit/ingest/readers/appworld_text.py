@@ -26,9 +26,9 @@ _BANNER = re.compile(
     r"^\*{5,} *Task (?P<number>\d+)/(?P<total>\d+) \((?P<id>[^)\n]*)\) *\*{5,}\s*$"
 )
 _HEAD = re.compile(
-    r"^(?P<indent> *)(?:Response from (?P<who>.+? Agent)|Response from (?P<api>\w+) API"
-    r"|Message to (?P<to>.+? Agent)|Reply from (?P<replier>.+? Agent) to (?P<reply_to>.+?)"
-    r"|(?P<enter>Entering) (?P<loop>.+?) Agent message loop|(?P<exit>Exiting) .+? Agent message loop"
+    r"^(?P<indent> *)(?:Response from (?P<who>\S.{0,60}? Agent)|Response from (?P<api>\w+) API"
+    r"|Message to (?P<to>\S.{0,60}? Agent)|Reply from (?P<replier>\S.{0,60}? Agent) to (?P<reply_to>\S.{0,60}?)"
+    r"|(?P<enter>Entering) (?P<loop>\S.{0,60}?) Agent message loop|(?P<exit>Exiting) \S.{0,60}? Agent message loop"
     r"|(?P<code>Code Execution Output)|(?P<evaluation>Evaluation))\s*$"
 )
 _CALL = re.compile(

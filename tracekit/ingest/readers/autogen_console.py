@@ -32,15 +32,12 @@ _HEADER = re.compile(r"^(?P<who>[^\s()-][^()\n]{0,80}?) \(to (?P<to>[^()\n]{1,80
 _DASHES = "-" * 80
 _TOKENS = re.compile(r"\n?\[Prompt tokens: (\d+), Completion tokens: (\d+)\]\s*$")
 _ASKED = re.compile(
-    r"^\*{5} Suggested (?:tool call|function [Cc]all)(?: \((?P<id>[^)\n]*)\))?: (?P<name>\S+) \*{5}\n"
-    r"Arguments: ?\n(?P<arguments>.*?)\n\*{5,}$",
-    re.MULTILINE | re.DOTALL,
+    r"^\*{5} Suggested (?:tool call|function [Cc]all)(?: \((?P<id>[^)\n]*)\))?: (?P<name>\S+) \*{5}$"
 )
 _ANSWERED = re.compile(
-    r"^\*{5} Response from calling (?:tool|function) (?:\((?P<id>[^)\n]*)\)|\"?(?P<name>[^\n\"]*?)\"?)"
-    r" \*{5}\n(?P<result>.*?)\n\*{5,}$",
-    re.MULTILINE | re.DOTALL,
+    r"^\*{5} Response from calling (?:tool|function) (?:\((?P<id>[^)\n]*)\)|\"?(?P<name>[^\n\"]*?)\"?) \*{5}$"
 )
+_STARS = re.compile(r"^\*{5,}$")
 _EXIT = re.compile(r"^SCENARIO\.PY EXITED WITH CODE: (?P<code>-?\d+) !#!#", re.MULTILINE)
 _PASSED = "ALL TESTS PASSED !#!#"
 _STARTED = re.compile(r"^SCENARIO\.PY STARTING !#!#$", re.MULTILINE)
@@ -192,16 +189,27 @@ def _add(build: Builder, message: _Message) -> None:
 
 
 def _starred(text: str) -> tuple[ToolCall, ...]:
-    """Requests and answers as 0.2 prints them, between stars."""
-    asked = [
-        ToolCall(found["name"], found["arguments"], call_id=found["id"] or None)
-        for found in _ASKED.finditer(text)
-    ]
-    answered = [
-        ToolCall(found["name"] or "", result=found["result"], call_id=found["id"] or None)
-        for found in _ANSWERED.finditer(text)
-    ]
-    return (*asked, *answered)
+    """Requests and answers as 0.2 prints them, between lines of stars."""
+    calls: list[ToolCall] = []
+    opened: tuple[re.Match[str], bool] | None = None
+    body: list[str] = []
+    for line in text.split("\n") if "*****" in text else ():
+        asked, answered = _ASKED.match(line), _ANSWERED.match(line)
+        header = asked or answered
+        if header is not None:
+            opened, body = (header, asked is not None), []
+        elif opened is not None and _STARS.match(line):
+            found, is_request = opened
+            name, call_id, told = found["name"] or "", found["id"] or None, "\n".join(body)
+            if is_request:
+                given = told.removeprefix("Arguments:").strip()
+                calls.append(ToolCall(name, given, call_id=call_id))
+            else:
+                calls.append(ToolCall(name, result=told, call_id=call_id))
+            opened = None
+        else:
+            body.append(line)
+    return tuple(calls)
 
 
 def _named(build: Builder, call: ToolCall) -> ToolCall:

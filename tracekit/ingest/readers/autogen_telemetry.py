@@ -8,6 +8,8 @@ A message that went to several counterparts stands in several lists and is one s
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -127,22 +129,26 @@ def _weave(order: list[_Said], said: list[_Said], owner: str | None) -> None:
     What stands between two messages that are known is put between them. A text that the owner
     only passes on comes after the one who wrote it.
     """
-    start = 0
+    places: dict[str, list[int]] = defaultdict(list)
+    for index, known in enumerate(order):
+        places[known.text].append(index)
+    woven: list[_Said] = []
     waiting: list[_Said] = []
+    start = 0
     for one in said:
-        place = next((i for i in range(start, len(order)) if order[i].text == one.text), None)
-        if place is None:
+        found = places.get(one.text, [])
+        position = bisect_left(found, start)
+        if position == len(found):
             waiting.append(one)
             continue
-        order[place:place] = waiting
-        place += len(waiting)
-        waiting = []
+        place = found[position]
+        woven += [*order[start:place], *waiting]
+        waiting, start = [], place + 1
         known = order[place]
         if known.who == one.who:
             known.raws += one.raws
             known.others += one.others
+            woven.append(known)
         else:
-            order.insert(place + (known.who != owner), one)
-            place += 1
-        start = place + 1
-    order += waiting
+            woven += [one, known] if known.who == owner else [known, one]
+    order[:] = [*woven, *order[start:], *waiting]

@@ -18,11 +18,11 @@ from tracekit.ingest.build import Builder
 from tracekit.ingest.decode import decode_text
 from tracekit.ingest.meters import read_usage
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.textlog import Entry, log_entries, strip_ansi
+from tracekit.ingest.textlog import Entry, between, log_entries, strip_ansi
 from tracekit.trace import Inputs, Message, Raw, StepKind, Task, Time, ToolCall, Trace, Usage
 
 _HEADER = re.compile(r"^\[(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?P<level>[A-Z]+)\] ?")
-_SAYS = re.compile(r"^(?P<who>[A-Z][\w .'-]{0,60}): \*\*(?P<what>.+?)\*\*\s*$")
+_SAYS = re.compile(r"^(?P<who>[A-Z][\w .'-]{0,60}): \*\*(?P<what>.{1,300}?)\*\*\s*$")
 _TURN = re.compile(r"^(?P<one>.+?)<->(?P<other>.+?) on ?: ?(?P<phase>.+?), turn (?P<turn>\d+)$")
 _OLD = re.compile(
     r"^\[(?P<turn>\d+)\] AI (?P<side>Assistant|User) \((?P<who>[^()\n]+)\)(?P<rest>.*)$"
@@ -30,7 +30,6 @@ _OLD = re.compile(
 _REPORT = re.compile(r"^\*\*\[(?P<name>[^\]\n]+)\]\*\*")
 _NOISE = ("flask app.py did not start", "HTTP Request: ", "AgentTech Starts", "AgentTech Ends",
           "log_filename: ")  # fmt: skip
-_TASK = re.compile(r"\*\*task_prompt\*\*: ?(?P<task>.*?)\s*\n\s*\*\*project_name\*\*", re.DOTALL)
 _COUNT = re.compile(r"(?P<name>prompt_tokens|completion_tokens|cost):? *\$?(?P<number>[\d.]+)")
 _SELF = re.compile(r"You are (?:an? )?(?P<who>[A-Z][\w ]+?)[.,]")
 _RESULTS = ("Test Reports", "Test Info", "CMD Execute", "Execute Detail")
@@ -54,7 +53,7 @@ class ChatDevLog:
         )
         if any(mark in text for mark in marks):
             return 0.95
-        return 0.7 if re.search(r"<->.+ on ?: .+, turn \d", text) else 0.0
+        return 0.7 if re.search(r"<->.{1,60} on ?: .{1,60}, turn \d", text) else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace."""
@@ -105,9 +104,8 @@ class _Run:
 
     def _note(self, name: str, body: str) -> None:
         self._extra["preprocessing" if name == "Preprocessing" else "post_info"] = body
-        found = _TASK.search(body)
-        if found is not None:
-            self._task = found["task"]
+        task = between(body, "**task_prompt**:", "**project_name**")
+        self._task = (task or "").strip() or self._task
 
     def _old(self, old: re.Match[str], body: str, entry: Entry) -> None:
         """June 2023: a turn, or the note that a role ended the chat, which adds to the turn before."""

@@ -18,17 +18,14 @@ from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek
 from tracekit.ingest.reprs import read_repr
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.textlog import Entry, log_entries
+from tracekit.ingest.textlog import Entry, between, log_entries
 from tracekit.trace import Inputs, Message, Outcome, Raw, StepKind, Task, ToolCall, Trace
 
 _HEADER = re.compile(r"^\[(?P<time>\d\d:\d\d:\d\d) (?P<level>[A-Z]+)\]$")
 _RULED = re.compile(r"^-{10,}")
-_TASK = re.compile(
-    r"^Task:\n(?P<task>.*?)\n(?=\[\d\d:\d\d:\d\d [A-Z]+\]|\Z)", re.MULTILINE | re.DOTALL
-)
-_ASKED = re.compile(r"Now your question is: (?P<task>.*?)\nPreviously, you collected", re.DOTALL)
+_ASKED = ("Now your question is: ", "\nPreviously, you collected")
 _TRUTH = re.compile(
-    r"'Answer': (?P<answer>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^,}]+), 'id': (?P<id>[^,}]+)"
+    r"'Answer': (?P<answer>'(?:[^'\\]|\\.){0,999}'|\"(?:[^\"\\]|\\.){0,999}\"|[^,}]{1,999}), 'id': (?P<id>[^,}]{1,99})"
 )
 _FINAL = "[Final Answer]:"
 
@@ -77,10 +74,10 @@ class ChatDevPuppeteer:
                 yield source.problem(raw, "a step is not an object")
         answers = [as_text(s.extra["answer"]) for s in build.steps if s.extra.get("answer")]
         number = re.sub(r"\D", "", source.name.split(".")[0])
-        question = _sibling(source, "meta.log", _TASK) or _sibling(
-            source, f"path{number}.log", _ASKED
-        )
-        truth = _TRUTH.search(decode_text(source.sibling(f"path{number}.log") or b""))
+        log = decode_text(source.sibling(f"path{number}.log") or b"")
+        meta = decode_text(source.sibling("meta.log") or b"") + "\n["
+        question = between(meta, "\nTask:\n", "\n[") or between(log, *_ASKED)
+        truth = _TRUTH.search(log)
         yield build.trace(
             source.default_id(),
             task=_task(question, truth),
@@ -106,15 +103,10 @@ def _path_step(build: Builder, item: dict[str, Any], raw: Raw) -> None:
 def _task(question: str | None, truth: re.Match[str] | None) -> Task:
     """The task with the answer that a dump of the program's state gives away."""
     if truth is None:
-        return Task(question=question or "")
+        return Task(question=(question or "").strip())
     answer = read_repr(truth["answer"])
     expected = as_text(answer) if answer is not None else truth["answer"].strip()
-    return Task(question=question or "", expected=expected, id=truth["id"].strip())
-
-
-def _sibling(source: OpenSource, name: str, pattern: re.Pattern[str]) -> str | None:
-    found = pattern.search(decode_text(source.sibling(name) or b""))
-    return found["task"].strip() if found else None
+    return Task(question=(question or "").strip(), expected=expected, id=truth["id"].strip())
 
 
 class _Log:
@@ -165,8 +157,7 @@ class _PathLog(_Log):
             self._action = read_repr(text.removeprefix("[Action]"))
             return
         self._prompt = text.removeprefix("[System Prompt]").strip()
-        asked = _ASKED.search(self._prompt)
-        self.question = self.question or (asked["task"].strip() if asked else "")
+        self.question = self.question or (between(self._prompt, *_ASKED) or "").strip()
 
     def _reason(self, text: str, entry: Entry) -> None:
         position = len(self.build.steps)

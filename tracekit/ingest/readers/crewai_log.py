@@ -24,11 +24,8 @@ from tracekit.trace import Outcome, Raw, Task, Time, Trace
 _HEADER = re.compile(
     r"^(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d): (?=(?:task_name|task|agent|status)=\")"
 )
-_MEMBERS = re.compile(
-    r'^(?:task_name="(?P<task_name>.*?)", )?(?:task="(?P<task>.*?)", )?agent="(?P<agent>.*?)", '
-    r'status="(?P<status>\w+)"(?:, output="(?P<output>.*))?$',
-    re.DOTALL,
-)
+_STATUS = re.compile(r'", status="(?P<status>\w{1,40})"')
+_OUTPUT = ', output="'
 _PAUSE = 60.0
 """Seconds between tasks after which the first agent starts another kickoff."""
 
@@ -67,14 +64,29 @@ class CrewAILog:
 
 def _text(source: OpenSource) -> Iterator[tuple[Raw, dict[str, Any] | Problem]]:
     for entry in log_entries(source, _HEADER):
-        found = _MEMBERS.match(entry.text)
-        if found is None:
+        record = _members(entry.text)
+        if record is None:
             yield entry.raw, source.problem(entry.raw, "the record has no agent and status")
-            continue
-        record = {key: value for key, value in found.groupdict().items() if value is not None}
-        if "output" in record:
-            record["output"] = record["output"].rstrip().removesuffix('"')
-        yield entry.raw, record | {"timestamp": entry["time"]}
+        else:
+            yield entry.raw, record | {"timestamp": entry["time"]}
+
+
+def _members(text: str) -> dict[str, Any] | None:
+    """A record taken apart at the names of its members; None without agent and status."""
+    status = _STATUS.search(text)
+    before, named, agent = text[: status.start() if status else 0].rpartition('agent="')
+    if status is None or not named:
+        return None
+    record = {"agent": agent, "status": status["status"]}
+    before = before.removesuffix('", ')
+    if before.startswith('task_name="'):
+        record["task_name"], _, before = before.removeprefix('task_name="').partition('", ')
+    if before.startswith('task="'):
+        record["task"] = before.removeprefix('task="')
+    rest_of_it = text[status.end() :]
+    if rest_of_it.startswith(_OUTPUT):
+        record["output"] = rest_of_it.removeprefix(_OUTPUT).rstrip().removesuffix('"')
+    return record
 
 
 def _json(source: OpenSource) -> Iterator[tuple[Raw, dict[str, Any] | Problem]]:

@@ -22,7 +22,7 @@ HEADER = re.compile(
     r"(?:(?P<who>[A-Za-z][\w -]{0,60}?)(?:'s Response:|->(?P<to>[A-Za-z][\w -]{0,60}?):) ?)?"
 )
 _INTERN = re.compile(r"^Intern Name: *(?:Codebase )?(?P<name>\w+)", re.MULTILINE)
-_TOOL = re.compile(r"(?<![`.\w])(?P<name>\w+)\._run\((?P<arguments>.*?)\)*\s*$", re.MULTILINE)
+_TOOL = re.compile(r"(?<![`.\w])(?P<name>\w+)\._run\((?P<arguments>.*)$", re.MULTILINE)
 _ANSWER = re.compile(r"^Final Answer:", re.MULTILINE)
 
 
@@ -59,7 +59,9 @@ def add_entry(build: Builder, entry: Entry) -> int:
         build.agent("system", role="system")
         return index
     asked = _INTERN.search(entry.text)
-    tools = tuple(ToolCall(c["name"], c["arguments"]) for c in _TOOL.finditer(entry.text))
+    tools = tuple(
+        ToolCall(c["name"], c["arguments"].rstrip(" )")) for c in _TOOL.finditer(entry.text)
+    )
     kind: StepKind | None = None
     if who == "Planner" and _ANSWER.search(entry.text):
         kind = "final"

@@ -18,6 +18,7 @@ from tracekit.ingest.meters import as_number, read_time
 from tracekit.ingest.parts import as_text, maybe_json
 from tracekit.ingest.peek import peek_keys
 from tracekit.ingest.sources import OpenSource
+from tracekit.ingest.textlog import between
 from tracekit.names import UNKNOWN
 from tracekit.trace import Inputs, Message, Outcome, Raw, Task, Trace
 
@@ -33,13 +34,12 @@ _MARKS = (
 )
 """Texts that open prompts of Magentic-One's agents (autogen-ext, `_prompts.py`)."""
 _LEAD = re.compile(r"^(?:user|assistant|system): ")
-_REQUEST = re.compile(
-    r"Here is the request:\s*\n(?P<task>.*?)\n\s*\nHere is the pre-survey:", re.DOTALL
+_REQUESTS = (
+    ("Here is the request:", "Here is the pre-survey:"),
+    ("Consider the following PR description:", "</pr_description>"),
+    ("<pr_description>", "</pr_description>"),
 )
-_ISSUE = re.compile(
-    r"<pr_description>\s*(?:Consider the following PR description:)?(?P<task>.*?)</pr_description>",
-    re.DOTALL,
-)
+"""What stands before and after the task in the first prompt."""
 _TEAM = re.compile(r"assembled the following team:\s*\n(?P<team>(?:[A-Za-z]\w*: .*\n)+)")
 _TURN = re.compile(r"(?:^|\n\n)(?P<role>user|assistant|system): ")
 
@@ -156,9 +156,9 @@ def _question(prompts: list[str], build: Builder, simulated: bool) -> str:
     """The request inside the first prompt; a simulated user puts it in its first words."""
     if simulated:
         return next((step.content for step in build.steps if step.agent == "user"), "")
-    for pattern in (_REQUEST, _ISSUE):
+    for marks in _REQUESTS:
         for prompt in prompts[:3]:
-            found = pattern.search(prompt)
+            found = between(prompt, *marks)
             if found is not None:
-                return found["task"].strip()
+                return found.strip()
     return _LEAD.sub("", prompts[0]) if prompts and build.steps[0].agent == UNKNOWN else ""
