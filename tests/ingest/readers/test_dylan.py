@@ -30,5 +30,11 @@ def test_without_verdicts_and_with_odd_lines(read, jsonl, tmp_path):
     assert sum(problem.severity == "error" for problem in got.problems) == 3
 
 
+def test_the_verdicts_alone_hold_no_trace(read):
+    got = read("[True, False] 0.5\n12 6\n", "algebra.txt")
+    assert (got.report.format, got.traces) == (FORMAT, [])
+    assert got.problems[0].severity == "skip"
+
+
 def test_lists_of_other_things_are_not_ours(read):
     assert read(json.dumps([[1, "a"]])).report.format != FORMAT

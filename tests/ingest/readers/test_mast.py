@@ -113,6 +113,12 @@ def test_no_trajectory(trajectory, read_as):
     assert problems[0].severity == "error"
 
 
+def test_the_sheet_of_annotations_holds_no_trace(read):
+    got = read("MultiAgentSystem Name,Task ID (Specific to MAS),Path\nA,b,c\n", "a.csv")
+    assert (got.report.format, got.traces) == ("mast", [])
+    assert got.problems[0].severity == "skip"
+
+
 def test_odd_members(read_as, speakers):
     run = {**RUN, "note": "yes", "other_data": [], "problem_statement": None}
     traces, problems = read_as("mast", {**run, "trajectory": [*RUN["trajectory"], 5]})

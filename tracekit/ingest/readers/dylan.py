@@ -6,6 +6,7 @@ important each agent was, stands in a text file of the same name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -18,6 +19,9 @@ from tracekit.ingest.sources import OpenSource
 from tracekit.trace import Outcome, Raw, Task, Trace
 
 
+_VERDICTS = re.compile(rb"\[(?:True|False)(?:, (?:True|False))*\] [\d.]+\s")
+
+
 class Dylan:
     """Reads replies of a DyLAN network."""
 
@@ -25,6 +29,8 @@ class Dylan:
 
     def sniff(self, head: bytes, name: str) -> float:
         """Fairly sure of lists of lists that hold texts and nulls and nothing else."""
+        if _VERDICTS.match(head):
+            return 0.8
         value = peek(head)
         if not isinstance(value, list) or not value or not all(isinstance(v, list) for v in value):
             return 0.0
@@ -34,6 +40,9 @@ class Dylan:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per line."""
+        if _VERDICTS.match(source.head):
+            yield source.skip_file("verdicts, which are read with the replies beside them")
+            return
         right, importance = _verdicts(source)
         position = 0
         for document in documents(source):

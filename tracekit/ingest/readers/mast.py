@@ -23,6 +23,7 @@ from tracekit.ingest.sources import OpenSource
 from tracekit.ingest.textlog import entries, strip_ansi
 from tracekit.trace import Label, Outcome, Raw, Task, Trace
 
+_SHEET = b"MultiAgentSystem Name,Task ID"
 _NEVER = re.compile(r"(?!)")
 _KNOWN = ("instance_id", "problem_statement", "trajectory")
 
@@ -34,6 +35,8 @@ class Mast:
 
     def sniff(self, head: bytes, name: str) -> float:
         """Sure when the keys of a run are in sight."""
+        if head.startswith(_SHEET):
+            return 0.9
         keys = peek_keys(head)
         if not {"instance_id", "problem_statement"} <= keys:
             return 0.0
@@ -41,6 +44,9 @@ class Mast:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per file."""
+        if source.head.startswith(_SHEET):
+            yield source.skip_file("a sheet of annotations without traces")
+            return
         run = source.json()
         if isinstance(run, Problem):
             yield run
