@@ -20,7 +20,7 @@ Role = Literal["llm", "tool", "retriever", "agent", "chain", "setup", "noise", "
 """What a span stands for; empty = no convention says."""
 
 
-class Span(msgspec.Struct, kw_only=True):
+class Span(msgspec.Struct, kw_only=True, gc=False):
     """One span, whatever file it came from."""
 
     id: str

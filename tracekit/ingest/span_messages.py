@@ -18,7 +18,7 @@ from tracekit.names import by_role
 from tracekit.trace import Media, ToolCall
 
 
-class Said(msgspec.Struct):
+class Said(msgspec.Struct, gc=False):
     """One message as a span tells it."""
 
     role: str

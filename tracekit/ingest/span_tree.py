@@ -145,3 +145,10 @@ def _walk(roots: list[Node]) -> Iterator[Node]:
         stack.append((node, True))
         node.children.sort(key=lambda n: n.span.start if n.span.start is not None else n.begins)
         stack.extend((child, False) for child in reversed(node.children))
+
+
+def release(nodes: list[Node]) -> None:
+    """Untie the tree, so that its memory is free at once and not when the collector comes by."""
+    for node in nodes:
+        node.parent = node.call = None
+        node.children = node.inner = []

@@ -44,7 +44,7 @@ from tracekit.ingest.span_contents import (
 from tracekit.ingest.span_merge import merge
 from tracekit.ingest.span_own import Own, is_own, restore
 from tracekit.ingest.span_steps import Stepper
-from tracekit.ingest.span_tree import Node, grow
+from tracekit.ingest.span_tree import Node, grow, release
 from tracekit.trace import Label, Outcome, Step, Task, Trace
 
 
@@ -151,6 +151,7 @@ def _run(source: OpenSource, format: str, id: str, spans: list[Span]) -> Iterato
     if stepper.tools:
         run.extra["tools"] = stepper.tools
     yield run
+    release(nodes)
 
 
 def _own(source: OpenSource, format: str, own: Own, spans: list[Span]) -> Iterator[Run | Problem]:
