@@ -12,6 +12,8 @@ from tracekit.trace import Trace
 
 Key = int | str
 
+_UNKNOWN, _OPEN, _SETTLED, _OPENED = range(4)
+
 
 class Account:
     """Counts records of one source and remembers which are still open.
@@ -36,18 +38,24 @@ class Account:
         if isinstance(key, int):
             if key >= len(self._lines):
                 self._lines.extend(bytes(max(key + 1 - len(self._lines), 1024)))
-            if not self._lines[key]:
-                self._lines[key] = 1
-                self.records += 1
+            state = self._lines[key]
+            if state == _UNKNOWN or state == _OPENED:
+                self._lines[key] = _OPEN
+                self.records += state == _UNKNOWN
         elif key not in self._keys:
             self._keys[key] = True
             self.records += 1
+
+    def unpack(self, line: int) -> None:
+        """The line holds records; seen again, it is itself the only one."""
+        if self._lines[line] == _OPEN:
+            self._lines[line] = _OPENED
 
     def settle(self, key: Key) -> None:
         """The record is the source of a step, or was reported; unknown keys are ignored."""
         if isinstance(key, int):
             if 0 <= key < len(self._lines) and self._lines[key]:
-                self._lines[key] = 2
+                self._lines[key] = _SETTLED
         elif key in self._keys:
             self._keys[key] = False
 
@@ -66,5 +74,5 @@ class Account:
 
     def open(self) -> list[Key]:
         """Keys seen and never settled, lines first, in order."""
-        lines = [number for number, state in enumerate(self._lines) if state == 1]
+        lines = [number for number, state in enumerate(self._lines) if state == _OPEN]
         return [*lines, *(key for key, is_open in self._keys.items() if is_open)]

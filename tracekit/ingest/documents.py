@@ -97,7 +97,7 @@ def _by_line(source: OpenSource) -> Iterator[Document | Problem]:
             value = rescued[0]
             what = "the line breaks off and was read up to there"
             yield source.problem(line.raw, what, severity="warning")
-        source.account.settle(line.number)
+        source.account.unpack(line.number)
         yield Document(value, line.number, line.data)
 
 
@@ -117,7 +117,7 @@ def _whole(source: OpenSource) -> Iterator[Document | Problem]:
             yield source.problem(None, f"not a JSON document: {what}", line=line)
             continue
         source.account.see(line)
-        source.account.settle(line)
+        source.account.unpack(line)
         yield Document(clean(value), line, text[start:end].encode("utf-8", "replace"))
     if not line:
         value = source.json()
@@ -132,7 +132,7 @@ def _whole(source: OpenSource) -> Iterator[Document | Problem]:
     yield Problem(what=what, severity="warning" if rescued else "error", path=source.path, byte=end)
     if rescued:
         source.account.see(line)
-        source.account.settle(line)
+        source.account.unpack(line)
         yield Document(rescued[0], line, tail)
 
 

@@ -66,7 +66,7 @@ def _spans(source: OpenSource, answers: list[str]) -> Iterator[Span | Problem]:
         elif isinstance(value, list):
             yield from _listed(source, value, "", document)
         elif isinstance(value, dict):
-            source.see(key := f"{document.line or 1}:")
+            source.see(key := document.line if document.line is not None else "/")
             yield read_span(source, Raw(record=key, line=document.line), value)
 
 
