@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -38,13 +40,19 @@ def local(work: Callable[[T], R], tasks: Sequence[T], jobs: int) -> Iterator[R]:
 
 def ray(work: Callable[[T], R], tasks: Sequence[T], jobs: int) -> Iterator[R]:
     """Ray Data over the tasks; the folders of input and output must be shared by all nodes."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
     require("ray", "ray")
     import ray.data
 
     if not ray.is_initialized():
-        ray.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False)
-    # One row a task: Ray moves only names of files, never the logs themselves.
-    rows = ray.data.from_items([{"task": task} for task in tasks], override_num_blocks=len(tasks))
+        ray.init(
+            num_cpus=jobs, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+        )
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # Rows are names of files, never the logs themselves; some blocks a worker even out their sizes.
+    blocks = min(len(tasks), 8 * max(1, jobs)) or 1
+    rows = ray.data.from_items([{"task": task} for task in tasks], override_num_blocks=blocks)
     for row in rows.map(lambda row: {"done": work(row["task"])}).iter_rows():
         yield row["done"]
 
