@@ -76,6 +76,11 @@ class Run:
         """The steps so far; those that go on are marked `unfinished` in `extra`."""
         return self._build.steps
 
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """The roster so far."""
+        return self._build.agents
+
     def agent(self, name: str, **fields: Any) -> str:
         """Put an agent on the roster, or add what is newly known of it; returns its id."""
         with self.lock:
