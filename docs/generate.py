@@ -16,12 +16,14 @@ from inspect import getdoc
 from pathlib import Path
 
 from tracekit import registry
+from tracekit.export.fields import FIELDS
+from tracekit.protocols import Exporter
 from tracekit.schema import DOCUMENTS, json_schema
 from tracekit.testing import rules
 from tracekit_cli import reference
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/export.md"]
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -116,6 +118,28 @@ def contracts() -> str:
     return table(["plug-in", "rule", "promise"], rows)
 
 
+def exports() -> str:
+    """The exporters."""
+    rows = []
+    for name, exporter in _exporters().items():
+        rows.append([f"`{name}`", sentence(getdoc(type(exporter))), exporter.suffix or "folder"])
+    return table(["`--to`", "what it writes", "file"], rows)
+
+
+def kept() -> str:
+    """Which fields of a trace come back from which export."""
+    exporters = _exporters()
+    rows = [
+        [f"`{field}`", *("kept" if field in e.keeps else "lost" for e in exporters.values())]
+        for field in FIELDS
+    ]
+    return table(["field", *exporters], rows)
+
+
+def _exporters() -> dict[str, Exporter]:
+    return {name: registry.get("exporters", name) for name in registry.BUILT_IN["exporters"]}
+
+
 ANNOTATED = {
     "Makefile": "everything a newcomer runs; `make help` lists it",
     "pyproject.toml": "packaging, dependencies, extras, settings of the tools",
@@ -180,7 +204,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "contracts": contracts,
     "example": example,
+    "exports": exports,
     "formats": formats,
+    "kept": kept,
     "methods": methods,
     "tree": tree,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ COMMANDS = (
     "demo",
     "attribute",
     "ingest",
+    "export",
     "show",
     "eval",
     "formats",
@@ -25,7 +27,8 @@ COMMANDS = (
     "schema",
     "doctor",
 )
-"""Every command, in the order of the help; each is `tracekit_cli/commands/NAME.py:command`."""
+"""Every command, in the order of the help; each is `tracekit_cli/commands/NAME.py:command`, or
+`...:app` for a group of commands."""
 
 EPILOG = """Exit codes: 0 clean, 1 a gate was hit, 2 usage, 3 some input unreadable, 4 something
 needed is missing, 130 interrupted. Data goes to stdout, everything else to stderr.
@@ -50,12 +53,16 @@ class Commands(TyperGroup):
             return None
         if cmd_name not in self.commands:
             module = importlib.import_module(f"tracekit_cli.commands.{cmd_name}")
-            single = typer.Typer(
-                add_completion=False, rich_markup_mode=None, context_settings=SETTINGS
-            )
-            single.command(cmd_name)(module.command)
-            self.commands[cmd_name] = typer.main.get_command(single)
+            loaded = getattr(module, "app", None) or _single(cmd_name, module.command)
+            self.commands[cmd_name] = typer.main.get_command(loaded)
         return self.commands[cmd_name]
+
+
+def _single(name: str, command: Callable[..., None]) -> typer.Typer:
+    """The app of one command."""
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
+    single.command(name)(command)
+    return single
 
 
 app = typer.Typer(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tracekit.ingest.redact import Redaction
 from tracekit.ingest.sources import Limits
 
 LIMITS = Limits()
@@ -55,3 +56,23 @@ MaxRatio = Annotated[
 MaxMembers = Annotated[
     int, typer.Option("--max-members", min=1, metavar="N", help="Most files in one archive.")
 ]
+Redact = Annotated[
+    bool,
+    typer.Option(
+        "--redact/--no-redact",
+        help="Take out keys, tokens, passwords, e-mail addresses and home folders.",
+    ),
+]
+Pii = Annotated[
+    bool,
+    typer.Option(
+        "--pii",
+        help="Take out card, bank, phone and social security numbers and IP addresses as well "
+        "(extra `pii`).",
+    ),
+]
+
+
+def redaction(*, redact: bool, pii: bool) -> Redaction:
+    """What the two options ask for together."""
+    return "personal" if pii else "secrets" if redact else "none"

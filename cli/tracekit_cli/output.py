@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -66,6 +66,16 @@ def note(text: str, *, quiet: bool = False) -> None:
     """One line for people on stderr."""
     if not quiet:
         sys.stderr.write(one_line(text, 1000) + "\n")
+
+
+def redacted(counts: Mapping[str, int]) -> str:
+    """What was taken out of traces, in one line.
+
+    >>> redacted({"email": 2, "jwt": 1})
+    'redacted: 2 email, 1 jwt'
+    """
+    words = [f"{count:,} {rule}" for rule, count in sorted(counts.items())]
+    return f"redacted: {', '.join(words) or 'nothing found'}"
 
 
 def report_problems(problems: Sequence[Problem], *, quiet: bool = False, most: int = 20) -> int:

@@ -6,6 +6,7 @@ Run `python -m tracekit_cli.reference` after a change of any help; tests compare
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -18,27 +19,40 @@ HELP = Path(__file__).parent / "help.txt"
 
 def help_text() -> str:
     """What `tracekit --help` says, 80 columns at most."""
-    return _help(None)
+    return _help()
 
 
 def reference() -> str:
     """Every command's help in Markdown: the generated part of `docs/cli.md`."""
     parts = [f"## tracekit\n\n```text\n{help_text()}```\n"]
-    parts += [f"## tracekit {name}\n\n```text\n{_help(name)}```\n" for name in COMMANDS]
+    for name in COMMANDS:
+        for words in ([name], *([name, inner] for inner in _members(name))):
+            parts.append(f"## tracekit {' '.join(words)}\n\n```text\n{_help(*words)}```\n")
     return "\n".join(parts)
 
 
-def _help(name: str | None) -> str:
-    group = typer.main.get_group(app)
-    root = typer.main.get_command(app).make_context(
+def _members(name: str) -> list[str]:
+    """The commands of a group; none for a plain command."""
+    command = _context(name).command
+    return list(getattr(command, "commands", ()))
+
+
+def _help(*words: str) -> str:
+    """Help of the app, of a command, or of a command within a group."""
+    text: str = _context(*words).get_help()
+    return text + "\n"
+
+
+def _context(*words: str) -> Any:
+    context: Any = typer.main.get_command(app).make_context(
         "tracekit", ["x"], resilient_parsing=True, terminal_width=WIDTH
     )
-    if name is None:
-        return root.get_help() + "\n"
-    command = group.get_command(root, name)
-    assert command is not None
-    context = command.context_class(command, parent=root, info_name=name, terminal_width=WIDTH)
-    return context.get_help() + "\n"
+    for word in words:
+        command = context.command.get_command(context, word)
+        context = command.context_class(
+            command, parent=context, info_name=word, terminal_width=WIDTH
+        )
+    return context
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from tracekit.errors import Problem, boundary
 from tracekit.ingest.files import find_files
 from tracekit.ingest.outcomes import Outcomes
 from tracekit.ingest.pipeline import Ingest
+from tracekit.ingest.redact import Redactor
 from tracekit.ingest.sources import Limits
 from tracekit.protocols import Analyzer
 from tracekit.report import terminal
@@ -37,6 +38,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     all: bool = False
     """Whether successful runs get verdicts too."""
+    redactor: Redactor | None = None
+    """Takes secrets out of every trace before anything is said about it."""
     quiet: bool = False
 
 
@@ -73,6 +76,8 @@ class Verdicts:
             for trace in self._ingest.traces():
                 if request.outcomes is not None:
                     trace = request.outcomes.apply(trace)
+                if request.redactor is not None:
+                    trace = request.redactor.trace(trace)
                 self.counted[trace.outcome.status] += 1
                 yield trace, self._verdict(trace)
 

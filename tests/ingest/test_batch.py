@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tracekit.errors import UsageError
+from tracekit.ingest import batch
 from tracekit.ingest.batch import Options, ingest_to
 from tracekit.ingest.join import join
 from tracekit.store import read_traces, write_traces
@@ -185,3 +186,18 @@ def test_parts_of_one_run_are_joined_by_time():
     assert whole.task.question == "why?"
     assert whole.failed
     assert [agent.id for agent in whole.agents] == ["Planner", "Coder"]
+
+
+def test_a_part_read_without_redaction_is_not_resumed_with_it(tmp_path):
+    text = "write to ann@example.org"
+    step = Step(0, "A", content=text)
+    trace = Trace(id="a", source=Source("x"), agents=(Agent("A", "A"),), steps=(step,))
+    log, out = tmp_path / "log.jsonl", tmp_path / "out.jsonl"
+    write_traces([trace], log)
+    plain = batch.Task(0, str(log), log.stat().st_size, log.stat().st_mtime_ns)
+    work = tmp_path / ".out.jsonl.parts"
+    work.mkdir()
+    batch._read_part(plain, str(work), Options())
+    manifest = ingest_to([log], out, resume=True, options=Options(redact="secrets"))
+    assert manifest.redacted == {"email": 1}
+    assert text not in out.read_text()

@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import accumulate
@@ -28,6 +28,7 @@ from tracekit.ingest.engines import engine
 from tracekit.ingest.files import find_files
 from tracekit.ingest.join import join, joinable
 from tracekit.ingest.pipeline import FileReport, Ingest, summarise
+from tracekit.ingest.redact import Redaction, redactor_for
 from tracekit.ingest.sources import Limits
 from tracekit.store import atomic, decode_trace, encode
 
@@ -51,6 +52,8 @@ class Task(msgspec.Struct, frozen=True):
     size: int
     changed: int
     """Time of last change in nanoseconds."""
+    redact: Redaction = "none"
+    """What is taken out: a part that was read without is never taken for one that was read with."""
 
     @property
     def key(self) -> str:
@@ -65,6 +68,8 @@ class Part(msgspec.Struct, kw_only=True):
     files: list[FileReport]
     """The file itself, or one report for each member of an archive."""
     entries: list[Entry]
+    redacted: dict[str, int] = {}
+    """Findings of the redactor by rule."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +81,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Caps against bombs and accidents."""
     keep_duplicates: bool = False
     """Whether a trace equal to an earlier one is written too."""
+    redact: Redaction = "none"
+    """What is taken out of the traces before they are written."""
 
 
 class Manifest(msgspec.Struct, kw_only=True, tag_field="schema", tag=MANIFEST):
@@ -95,6 +102,8 @@ class Manifest(msgspec.Struct, kw_only=True, tag_field="schema", tag=MANIFEST):
     """(path, trace id) of every trace left out because an equal one came before it."""
     joined: list[str]
     """Ids of traces whose spans lay in several files."""
+    redacted: dict[str, int]
+    """Secrets and personal data taken out, by rule; empty when nothing was or should be."""
 
 
 def ingest_to(
@@ -117,7 +126,7 @@ def ingest_to(
     target = Path(out)
     work = target.parent / f".{target.name}.parts"
     with _Workplace(work, resume):
-        tasks = list(_tasks(paths, exclude=target))
+        tasks = list(_tasks(paths, target, chosen.redact))
         # Large files first keeps all workers busy to the end.
         todo = [
             t for t in sorted(tasks, key=lambda t: -t.size) if not (work / f"{t.key}.json").exists()
@@ -156,12 +165,14 @@ class _Workplace:
         self.lock.close()
 
 
-def _tasks(paths: Iterable[str | os.PathLike[str]], exclude: Path) -> Iterator[Task]:
+def _tasks(
+    paths: Iterable[str | os.PathLike[str]], exclude: Path, redact: Redaction
+) -> Iterator[Task]:
     own = os.path.realpath(exclude)  # an output among the inputs is not one of them
     files = (found for found in find_files(paths) if os.path.realpath(found[0]) != own)
     for number, (file, path) in enumerate(files):
         stat = file.stat()
-        yield Task(number, path, stat.st_size, stat.st_mtime_ns)
+        yield Task(number, path, stat.st_size, stat.st_mtime_ns, redact)
 
 
 def _read_part(task: Task, work: str, options: Options) -> bytes:
@@ -170,14 +181,18 @@ def _read_part(task: Task, work: str, options: Options) -> bytes:
     done = _whole_lines(part)
     ingest = Ingest([task.path], formats=options.formats, limits=options.limits)
     entries: list[Entry] = []
+    redactor = redactor_for(options.redact)
     with part.open("ab", buffering=0) as stream:  # one write a trace, none lost
         for trace in ingest.traces():
+            if redactor is not None:
+                trace = redactor.trace(trace)
             if len(entries) >= done:
                 stream.write(encode(trace) + b"\n")
             entries.append(
                 Entry(trace.id, trace.source.format, fingerprint(trace), joinable(trace))
             )
-    report = encode(Part(task=task, files=ingest.files, entries=entries))
+    counts = dict(sorted(redactor.counts.items())) if redactor is not None else {}
+    report = encode(Part(task=task, files=ingest.files, entries=entries, redacted=counts))
     with atomic(part.with_suffix(".json"), sync=False) as final:
         final.write(report)
     return report
@@ -230,6 +245,9 @@ def _assemble(work: Path, tasks: list[Task], target: Path, options: Options) -> 
                 digest.update(line)
     lines.close()
     files = [report for part in parts for report in part.files]
+    redacted: Counter[str] = Counter()
+    for part in parts:
+        redacted.update(part.redacted)
     return Manifest(
         output=str(target),
         sha256=digest.hexdigest(),
@@ -238,6 +256,7 @@ def _assemble(work: Path, tasks: list[Task], target: Path, options: Options) -> 
         files=files,
         duplicates=duplicates,
         joined=joined,
+        redacted=dict(sorted(redacted.items())),
     )
 
 

@@ -13,10 +13,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from tracekit.ingest.pii import PersonalData
 from tracekit.trace import Trace
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
@@ -86,8 +87,23 @@ _PLAIN = re.compile(
     re.I,
 )
 _TOKEN = re.compile(r"(?<![A-Za-z0-9+/_\-.])[A-Za-z0-9+/_\-]{32,256}={0,2}(?![A-Za-z0-9+/_\-=])")
+_MARK = re.compile(r"\[REDACTED:[^\]]*\]")
 _HEX = re.compile(r"^[0-9a-fA-F\-]+$")
 _SHARED_USERS = frozenset({"runner", "user", "username", "ubuntu", "root", "shared", "public"})
+
+
+Redaction = Literal["none", "secrets", "personal"]
+"""What is taken out: nothing, what the rules and entropy find, or personal data as well."""
+
+
+def redactor_for(redaction: Redaction) -> Redactor | None:
+    """The redactor that takes out what is asked for; None for nothing.
+
+    Raises `MissingExtra` when personal data are to go and the extra `pii` is not installed.
+    """
+    if redaction == "none":
+        return None
+    return Redactor(personal=PersonalData() if redaction == "personal" else None)
 
 
 class Redactor:
@@ -100,7 +116,14 @@ class Redactor:
     Counter({'email': 1})
     """
 
-    def __init__(self, rules: Iterable[Rule] = RULES, *, entropy: float = 4.3) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule] = RULES,
+        *,
+        entropy: float = 4.3,
+        personal: PersonalData | None = None,
+    ) -> None:
+        self._personal = personal
         self._rules = [(rule, re.compile(rule.pattern)) for rule in rules]
         self._entropy = entropy
         self.counts: Counter[str] = Counter()
@@ -114,7 +137,18 @@ class Redactor:
         for rule, pattern in self._rules:
             if not rule.hints or any(hint in low for hint in rule.hints):
                 text = pattern.sub(partial(self._replace, rule), text)
+        if self._personal is not None:
+            text = self._impersonal(text, self._personal)
         return _TOKEN.sub(self._random, text) if self._entropy else text
+
+    def _impersonal(self, text: str, personal: PersonalData) -> str:
+        """The text without personal data, past the marks that are there already."""
+        marks = [found.span() for found in _MARK.finditer(text)]
+        for found in reversed(personal.find(text)):
+            if all(end <= found.start or found.end <= start for start, end in marks):
+                mark = self._mark(found.rule, text[found.start : found.end])
+                text = text[: found.start] + mark + text[found.end :]
+        return text
 
     def value(self, value: Any) -> Any:
         """A JSON value with every string redacted, keys too."""

@@ -14,10 +14,11 @@ from tracekit.analyzers.run import DEFAULT
 from tracekit.context import Context
 from tracekit.errors import InputError
 from tracekit.ingest.outcomes import outcomes_from
+from tracekit.ingest.redact import redactor_for
 from tracekit.ingest.sniff import reader_of
 from tracekit.ingest.sources import Limits
 from tracekit_cli import options
-from tracekit_cli.output import note, report_problems
+from tracekit_cli.output import note, redacted, report_problems
 from tracekit_cli.settings import parse_settings
 from tracekit_cli.verdicts import Request, Verdicts, write_report
 
@@ -63,6 +64,8 @@ def command(
         str | None,
         typer.Option(metavar="NAME", help="Weights or model; short for --set model=NAME."),
     ] = None,
+    redact: options.Redact = False,
+    pii: options.Pii = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 1 when a run failed: a gate for CI.")
     ] = False,
@@ -105,6 +108,7 @@ def command(
             members=max_members,
         ),
         all=all,
+        redactor=redactor_for(options.redaction(redact=redact, pii=pii)),
         quiet=quiet,
     )
     verdicts = Verdicts(request)
@@ -114,6 +118,8 @@ def command(
         verdicts.print_table(top=top)
     if html is not None:
         write_report(html, verdicts, quiet=quiet)
+    if request.redactor is not None:
+        note(redacted(request.redactor.counts), quiet=quiet)
     code = _close(verdicts, request)
     raise typer.Exit(GATE if exit_code and verdicts.counted["failure"] else code)
 

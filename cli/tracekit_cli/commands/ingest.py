@@ -18,7 +18,7 @@ from tracekit.ingest.sources import Limits
 from tracekit.report import terminal
 from tracekit.store import atomic
 from tracekit_cli import options
-from tracekit_cli.output import emit_json, note, report_problems, show
+from tracekit_cli.output import emit_json, note, redacted, report_problems, show
 from tracekit_cli.progress import bar
 
 
@@ -52,6 +52,8 @@ def command(
     keep_duplicates: Annotated[
         bool, typer.Option("--keep-duplicates", help="Keep runs that equal an earlier one.")
     ] = False,
+    redact: options.Redact = False,
+    pii: options.Pii = False,
     engine: Annotated[
         str, typer.Option(metavar="NAME", help="Where it runs: local or ray.")
     ] = "local",
@@ -86,6 +88,7 @@ def command(
             members=max_members,
         ),
         keep_duplicates=keep_duplicates,
+        redact=options.redaction(redact=redact, pii=pii),
     )
     account = manifest or beside(out)
     if account.resolve() == out.resolve():
@@ -132,6 +135,8 @@ def _report(result: Manifest, account: Path, *, json: bool, quiet: bool) -> int:
         emit_json(result)
     else:
         show(terminal.ingest_summary(result.totals, problems))
+        if result.options.redact != "none":
+            show(redacted(result.redacted))
     note(f"wrote {result.output} and {account}", quiet=quiet)
     failed = any(problem.severity == "error" for problem in problems)
     if json:

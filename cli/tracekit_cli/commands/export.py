@@ -1,0 +1,112 @@
+"""`tracekit export`: traces in other formats."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracekit import registry
+from tracekit.errors import InputError
+from tracekit.ingest.files import find_files
+from tracekit.ingest.pipeline import Ingest
+from tracekit.ingest.redact import redactor_for
+from tracekit.protocols import Exporter
+from tracekit.trace import Trace
+from tracekit_cli import options
+from tracekit_cli.output import emit_json, note, redacted, report_problems, show
+from tracekit_cli.progress import bar
+
+
+def traces(
+    paths: options.Logs,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="NAME", help="jsonl, parquet, otlp, openinference, atif or a plug-in."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="PATH", help="The file, or for atif a new folder."),
+    ],
+    format: options.Format = None,
+    redact: options.Redact = True,
+    pii: options.Pii = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the traces of logs in another format.
+
+    An export is made to be handed on, so secrets are taken out unless --no-redact is given; the
+    summary counts them by rule. What does not come back when tracekit reads the export again is
+    told on stderr. Reads raw logs and normalised traces alike.
+
+    \b
+    Examples:
+      tracekit export traces logs/ --to otlp -o spans.jsonl
+      tracekit export traces traces.jsonl --to parquet -o traces.parquet --no-redact
+      tracekit export traces logs/ --to atif -o trajectories --json
+    """
+    if format is not None:
+        registry.get("readers", format)
+    exporter: Exporter = registry.get("exporters", to)
+    redactor = redactor_for(options.redaction(redact=redact, pii=pii))
+    own = os.path.realpath(out)  # an earlier output among the inputs is not one of them
+    files = [path for file, path in find_files(paths) if os.path.realpath(file) != own]
+    ingest = Ingest(files, formats=[format] if format else None)
+    lost: Counter[str] = Counter()
+    steps = 0
+
+    def read() -> Iterator[Trace]:
+        nonlocal steps
+        for trace in ingest.traces():
+            lost.update(exporter.losses(trace))
+            steps += len(trace.steps)
+            yield trace if redactor is None else redactor.trace(trace)
+        if not any(file.traces for file in ingest.files):
+            raise InputError(
+                f"no trace in {', '.join(paths)}; `tracekit ingest` says why, file by file"
+            )
+
+    with bar("exporting", len(files), quiet=quiet) as tick:
+        ingest.progress = lambda report: tick(report.path)
+        count = exporter.write(read(), out)
+    code = report_problems(
+        [problem for file in ingest.files for problem in file.problems], quiet=quiet
+    )
+    counts = dict(sorted(redactor.counts.items())) if redactor else {}
+    summary = {"output": str(out), "format": to, "traces": count, "steps": steps}
+    losses = [{"what": what, "traces": number} for what, number in sorted(lost.items())]
+    if json:
+        emit_json({**summary, "redacted": counts if redactor else None, "losses": losses})
+    else:
+        show(f"{count:,} traces with {steps:,} steps as {to}")
+        show(redacted(counts) if redactor else "nothing was redacted (--no-redact)")
+    for what, number in sorted(lost.items()):
+        note(f"not kept in {number:,} traces: {what}", quiet=quiet)
+    note(f"wrote {out}", quiet=quiet)
+    raise typer.Exit(code)
+
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Write what tracekit knows in the formats of other tools.
+
+    \b
+    Example:
+      tracekit export traces logs/ --to otlp -o spans.jsonl
+    """,
+)
+app.command("traces")(traces)
+
+
+@app.callback()
+def group() -> None:
+    """A group of one, with room for verdicts."""
