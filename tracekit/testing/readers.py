@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tracekit.errors import ContractError, Problem, SchemaError, UsageError
+from tracekit.ingest.decode import decode_json
 from tracekit.ingest.sniff import THRESHOLD
 from tracekit.ingest.sources import HEAD, Blob, OpenSource
 from tracekit.protocols import Reader
@@ -86,7 +87,7 @@ def _check_damaged(reader: Reader, subject: str, path: Path, output: Output, fol
     """The checks on copies of a file that something has happened to."""
     data = path.read_bytes()
     copy = folder / path.name
-    whole_json = data.lstrip()[:1] in (b"{", b"[")
+    whole_json = _is_json(data) or _is_json(data.strip().partition(b"\n")[0])
     alone = _read_bytes(reader, subject, data, copy, "a copy")
 
     for what, damaged in _damages(data):
@@ -110,6 +111,13 @@ def _is_text(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return b"\0" not in data
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        return isinstance(decode_json(data), dict | list)
+    except ValueError:
+        return False
 
 
 def _damages(data: bytes) -> Iterator[tuple[str, bytes]]:
