@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import math
 from typing import IO, Any
 
 import msgspec
@@ -24,10 +25,19 @@ def decode_text(data: bytes) -> str:
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
 
 
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+LENIENT = json.JSONDecoder(parse_float=_finite, parse_constant=lambda _: None, strict=False)
+"""Reads what is nearly JSON; numbers that are not finite are None."""
+
+
 def decode_json(data: bytes, depth: int = 200) -> Any:
     """One JSON value, fast when it is clean and forgiving when it is not.
 
-    Accepts a byte order mark, NaN and Infinity (read as None), lone surrogates and bad UTF-8
+    Accepts a byte order mark, NaN, Infinity and 1e999 (read as None), lone surrogates and bad UTF-8
     (U+FFFD), and integers of any size. Raises `ValueError` for what is not JSON, or nested deeper
     than `depth`.
 
@@ -39,7 +49,7 @@ def decode_json(data: bytes, depth: int = 200) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = decode_text(data).replace("\0", "")
         try:
-            value = clean(json.loads(text, parse_constant=lambda _: None, strict=False))
+            value = clean(LENIENT.decode(text))
         except RecursionError:
             raise ValueError("nested deeper than can be read") from None
     except RecursionError:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from tracekit.errors import Problem
-from tracekit.ingest.decode import clean, decode_json, too_deep
+from tracekit.ingest.decode import LENIENT, clean, decode_json, too_deep
 from tracekit.ingest.salvage import salvage_json
-from tracekit.ingest.sources import OpenSource
+from tracekit.ingest.sources import Line, OpenSource
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -34,11 +33,39 @@ def documents(source: OpenSource) -> Iterator[Document | Problem]:
     What is broken gives a problem, an empty list or object too; a document that breaks off is
     read as far as it goes. In a file of several every document counts as a record, by its line.
     """
-    for item in _by_line(source) if is_lines(_beginning(source)) else _whole(source):
-        if isinstance(item, Document) and item.value in ([], {}):
-            yield source.problem(None, "the document is empty", severity="skip", line=item.line)
-        else:
-            yield item
+    if in_lines(source):
+        for line in source.lines():
+            yield from read_line(source, line)
+    else:
+        yield from (_held(source, item) for item in _whole(source))
+
+
+def read_line(source: OpenSource, line: Line) -> Iterator[Document | Problem]:
+    """The document of one line, or what is wrong with it; a half document gives both."""
+    try:
+        value = decode_json(line.data, source.limits.depth)
+    except ValueError as error:
+        rescued = salvage_json(line.data, source.limits.depth)
+        if rescued is None:
+            what = f"the line is not a JSON document: {error}"
+            yield source.problem(line.raw, what, do="repair the line")
+            return
+        value = rescued[0]
+        what = "the line breaks off and was read up to there"
+        yield source.problem(line.raw, what, severity="warning")
+    source.account.unpack(line.number)
+    yield _held(source, Document(value, line.number, line.data))
+
+
+def _held(source: OpenSource, item: Document | Problem) -> Document | Problem:
+    if isinstance(item, Document) and item.value in ([], {}):
+        return source.problem(None, "the document is empty", severity="skip", line=item.line)
+    return item
+
+
+def in_lines(source: OpenSource) -> bool:
+    """Whether a source holds a JSON document a line."""
+    return is_lines(_beginning(source))
 
 
 def _beginning(source: OpenSource) -> bytes:
@@ -84,23 +111,6 @@ def is_document(line: bytes) -> bool:
     return True
 
 
-def _by_line(source: OpenSource) -> Iterator[Document | Problem]:
-    for line in source.lines():
-        try:
-            value = decode_json(line.data, source.limits.depth)
-        except ValueError as error:
-            rescued = salvage_json(line.data, source.limits.depth)
-            if rescued is None:
-                what = f"the line is not a JSON document: {error}"
-                yield source.problem(line.raw, what, do="repair the line")
-                continue
-            value = rescued[0]
-            what = "the line breaks off and was read up to there"
-            yield source.problem(line.raw, what, severity="warning")
-        source.account.unpack(line.number)
-        yield Document(value, line.number, line.data)
-
-
 def _whole(source: OpenSource) -> Iterator[Document | Problem]:
     """One document, or several in a row; the last one may break off."""
     try:
@@ -138,14 +148,13 @@ def _whole(source: OpenSource) -> Iterator[Document | Problem]:
 
 def _in_a_row(text: str) -> Iterator[tuple[Any, int, int]]:
     """Documents that follow one another with their first and last characters, while they decode."""
-    decoder = json.JSONDecoder(parse_constant=lambda _: None, strict=False)
     end = 0
     while True:
         start = end + len(text[end : end + 4096]) - len(text[end : end + 4096].lstrip())
         if text[start : start + 1] not in ("{", "["):
             return
         try:
-            value, end = decoder.raw_decode(text, start)
+            value, end = LENIENT.raw_decode(text, start)
         except (ValueError, RecursionError):
             return
         yield value, start, end

@@ -15,6 +15,21 @@ _HALF_ESCAPE = re.compile(r"(?<!\\)\\(?:u[0-9a-fA-F]{0,3})?$")
 _CLOSING = {"[": "]", "{": "}"}
 
 
+def beginning(head: bytes) -> bytes:
+    """The head from its first whole line on, for JSON Lines that begin in the middle of one.
+
+    >>> beginning(b'cut"}\\n{"a": 1}\\n{"a": 2}\\n')
+    b'{"a": 1}\\n{"a": 2}\\n'
+    """
+    if is_lines(head) and not is_document(head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]):
+        start = 0
+        for line in head.split(b"\n", 14):
+            if is_document(line):
+                return head[start:]
+            start += len(line) + 1
+    return head
+
+
 @lru_cache(maxsize=4)
 def peek(head: bytes) -> Any:
     """The first JSON document of a file, as far as the head shows it; None when it is none.

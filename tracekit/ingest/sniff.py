@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tracekit import registry
 from tracekit.errors import ContractError, Problem, boundary
 from tracekit.ingest.readers.mapped import PREFIX, mapped_reader
+from tracekit.ingest.peek import beginning
 from tracekit.ingest.sources import OpenSource
 from tracekit.protocols import Reader
 
@@ -39,6 +40,7 @@ def surest_of(
     """The reader that recognises a source best, even when only one is asked."""
     best: Reader | None = None
     surest = 0.0
+    head = beginning(source.head)
     for name in names or registry.plugins("readers"):
         try:
             reader = reader_of(name)
@@ -54,7 +56,7 @@ def surest_of(
             continue
         sure = 0.0
         with boundary(f"reader {name!r} could not judge the file", source.path) as failure:
-            sure = reader.sniff(source.head, source.name)
+            sure = reader.sniff(head, source.name)
         if failure.problem is not None:
             source.warnings.append(failure.problem)
         if sure > surest:

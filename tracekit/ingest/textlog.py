@@ -52,11 +52,14 @@ def between(text: str, start: str, end: str) -> str | None:
 
 
 def log_lines(source: OpenSource) -> Iterator[tuple[Raw, str]]:
-    """Every line of a text file without colour codes; not records by themselves."""
+    """Every line of a text file without colour codes; not records by themselves.
+
+    NUL bytes at the end of a line are what a crash left of a file.
+    """
     start = 0
     for number, data in enumerate(source.data.split(b"\n"), 1):
         raw = Raw(record=number, line=number, start=start, end=start + len(data))
-        yield raw, strip_ansi(decode_text(data).rstrip("\r"))
+        yield raw, strip_ansi(decode_text(data).rstrip("\r\0"))
         start += len(data) + 1
 
 

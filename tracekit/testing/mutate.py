@@ -15,6 +15,8 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+from tracekit.optional import require
+
 Rng = random.Random
 
 LARGEST = 8192
@@ -53,6 +55,8 @@ def mutate(data: bytes, rng: Rng, other: bytes = b"", largest: int = LARGEST) ->
 def _once(data: bytes, rng: Rng, other: bytes) -> bytes:
     if data[:4] == b"PK\x03\x04" and rng.random() < 0.8:
         return _in_zip(data, rng, other)
+    if data[:4] == b"PAR1" and rng.random() < 0.7:
+        return _in_table(data, rng)
     if data[:16] == b"SQLite format 3\0" and rng.random() < 0.7:
         return _in_database(data, rng)
     if rng.random() < 0.75:
@@ -382,3 +386,19 @@ def _new_cell(cell: Any, rng: Rng) -> Any:
     if isinstance(cell, str) and rng.random() < 0.6:
         return _once(cell.encode("utf-8", "replace"), rng, b"").decode("utf-8", "replace")
     return rng.choice((None, "", 0, -1, 1.5, b"\xff\0", "x", "[]", "{}", "null"))
+
+
+def _in_table(data: bytes, rng: Rng) -> bytes:
+    """The Parquet table with one cell changed; its bytes alone when pyarrow is not there."""
+    try:
+        parquet, arrow = require("pyarrow.parquet", "parquet"), require("pyarrow", "parquet")
+        table = parquet.read_table(io.BytesIO(data))
+        rows = table.to_pylist()
+        row = rng.choice(rows)
+        name = rng.choice(sorted(row))
+        row[name] = _new_cell(row[name], rng)
+        buffer = io.BytesIO()
+        parquet.write_table(arrow.Table.from_pylist(rows, table.schema), buffer)
+        return buffer.getvalue()
+    except Exception:  # damaged by an earlier change, or a cell of another type
+        return _flip(data, rng, b"")
