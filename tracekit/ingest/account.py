@@ -39,7 +39,7 @@ class Account:
             if key >= len(self._lines):
                 self._lines.extend(bytes(max(key + 1 - len(self._lines), 1024)))
             state = self._lines[key]
-            if state == _UNKNOWN or state == _OPENED:
+            if state in (_UNKNOWN, _OPENED):
                 self._lines[key] = _OPEN
                 self.records += state == _UNKNOWN
         elif key not in self._keys:

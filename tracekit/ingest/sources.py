@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -174,14 +175,27 @@ class OpenSource:
         start = 0
         with self.open() as stream:
             for number, data in enumerate(_bounded(stream, self.limits.line_bytes), 1):
+                if number == 1 and data.startswith(b"\xef\xbb\xbf"):
+                    start, data = 3, data[3:]
                 size = len(data)
                 data = data.rstrip(b"\r\n")
-                if number == 1:
-                    data = data.removeprefix(b"\xef\xbb\xbf")
                 if data.strip(b" \t\0"):
                     self.account.see(number)
                     yield Line(number, start, data)
                 start += size
+
+    @property
+    def seekable(self) -> bool:
+        """Whether a line can be read again by its place: a plain file on disk."""
+        return self.blob.file is not None and not self._wide
+
+    @contextmanager
+    def again(self) -> Iterator[Callable[[int, int, int], Line]]:
+        """What reads a line of a seekable source once more, by its number, start and size."""
+        assert self.blob.file is not None
+        with self.blob.file.open("rb", buffering=0) as stream:
+            handle = stream.fileno()
+            yield lambda number, start, size: Line(number, start, os.pread(handle, size, start))
 
     def json(self) -> Any:
         """The whole file as one JSON document, or the `Problem` that says why it is none.

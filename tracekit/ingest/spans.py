@@ -41,9 +41,11 @@ from tracekit.ingest.span_contents import (
     text_in,
     text_out,
 )
+from tracekit.ingest.span_lines import Reread, gather
 from tracekit.ingest.span_merge import merge
 from tracekit.ingest.span_own import Own, is_own, restore
 from tracekit.ingest.span_steps import Stepper
+from tracekit.ingest.span_store import Later
 from tracekit.ingest.span_tree import Node, grow, release
 from tracekit.trace import Label, Outcome, Step, Task, Trace
 
@@ -79,29 +81,34 @@ class Run(msgspec.Struct):
 
 
 def assemble(
-    source: OpenSource, format: str, spans: Iterable[Span | Problem]
+    source: OpenSource,
+    format: str,
+    spans: Iterable[Span | Later | Problem],
+    reread: Reread | None = None,
 ) -> Iterator[Run | Problem]:
-    """The traces of a source's spans, in the order in which their first spans stand there."""
-    traces: dict[str, list[Span]] = {}
+    """The traces of a source's spans, in the order in which their first spans stand there.
+
+    Spans that a reader only notes it must be able to `reread`.
+    """
     versions: set[str] = set()
-    troubled = False
-    for span in spans:
-        if isinstance(span, Problem):
-            troubled = True
-            yield span
+    for item in gather(source, spans, reread):
+        if isinstance(item, Problem):
+            yield item
             continue
-        traces.setdefault(span.trace, []).append(span)
+        id, members = item
+        yield from _versions(source, members, versions)
+        yield from _run(source, format, id, members)
+
+
+def _versions(source: OpenSource, spans: list[Span], told: set[str]) -> Iterator[Problem]:
+    """A warning, once a file, for conventions that are older or newer than those known."""
+    for span in spans:
         if "schema_url" in span.resource:
             version = strange_version(span.resource["schema_url"])
-            if version is not None:
-                versions.add(version)
-    if not traces and not troubled:
-        yield source.skip_file("there are no spans in the file")
-    for version in sorted(versions):
-        what = f"semantic conventions {version} are not known; read like the newest known"
-        yield source.problem(None, what, severity="warning")
-    for id in list(traces):
-        yield from _run(source, format, id, traces.pop(id))  # let go of what is read
+            if version is not None and version not in told:
+                told.add(version)
+                what = f"semantic conventions {version} are not known; read like the newest known"
+                yield source.problem(None, what, severity="warning")
 
 
 def traces(

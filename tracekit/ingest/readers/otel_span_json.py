@@ -12,13 +12,15 @@ from typing import Any, ClassVar
 import msgspec
 
 from tracekit.errors import Problem
-from tracekit.ingest.documents import Document, documents
+from tracekit.ingest.documents import Document, read_line
 from tracekit.ingest.meters import read_instant
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.readers.otlp_json import hex_id, plain
-from tracekit.ingest.sources import OpenSource
+from tracekit.ingest.sources import Line, OpenSource
 from tracekit.ingest.span_attributes import Span
+from tracekit.ingest.span_lines import noted
+from tracekit.ingest.span_store import Later
 from tracekit.ingest.spans import assemble
 from tracekit.trace import Raw, Trace
 
@@ -43,7 +45,7 @@ class OtelSpanJson:
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per trace id; any-agent's `final_output` is the answer."""
         answers: list[str] = []
-        for run in assemble(source, self.name, _spans(source, answers)):
+        for run in assemble(source, self.name, _spans(source, answers), _span_of):
             if isinstance(run, Problem):
                 yield run
                 continue
@@ -52,9 +54,9 @@ class OtelSpanJson:
             yield run.trace(source.sha256)
 
 
-def _spans(source: OpenSource, answers: list[str]) -> Iterator[Span | Problem]:
-    for document in documents(source):
-        if isinstance(document, Problem):
+def _spans(source: OpenSource, answers: list[str]) -> Iterator[Span | Later | Problem]:
+    for document in noted(source, _trace_of):
+        if not isinstance(document, Document):
             yield document
             continue
         value = document.value
@@ -66,8 +68,7 @@ def _spans(source: OpenSource, answers: list[str]) -> Iterator[Span | Problem]:
         elif isinstance(value, list):
             yield from _listed(source, value, "", document)
         elif isinstance(value, dict):
-            source.see(key := document.line if document.line is not None else "/")
-            yield read_span(source, Raw(record=key, line=document.line), value)
+            yield _alone(source, document)
 
 
 def _listed(
@@ -75,6 +76,38 @@ def _listed(
 ) -> Iterator[Span | Problem]:
     for raw, item in source.records(items, pointer, document.line):
         yield read_span(source, raw, item)
+
+
+def _alone(source: OpenSource, document: Document) -> Span | Problem:
+    """The span that a whole document is."""
+    source.see(key := document.line or 1)
+    return read_span(source, Raw(record=key, line=document.line), document.value)
+
+
+class _Place(msgspec.Struct, gc=False):
+    trace_id: str | int
+
+
+class _Glance(msgspec.Struct, gc=False):
+    """What tells the trace of a span without reading it."""
+
+    context: _Place
+    spans: msgspec.UnsetType = msgspec.UNSET
+
+
+_glance = msgspec.json.Decoder(_Glance).decode
+
+
+def _trace_of(line: Line) -> str | None:
+    try:
+        return hex_id(_glance(line.data).context.trace_id)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _span_of(source: OpenSource, line: Line) -> Iterator[Span | Problem]:
+    for document in read_line(source, line):
+        yield document if isinstance(document, Problem) else _alone(source, document)
 
 
 _KNOWN = frozenset(
