@@ -6,7 +6,8 @@
     ├── InputError                an input as a whole cannot be used (exit code 3)
     │   └── SchemaError           a document does not follow a tracekit schema
     ├── BackendError              something outside tracekit is needed and not there (exit code 4)
-    │   └── MissingExtra          an optional dependency is not installed
+    │   ├── MissingExtra          an optional dependency is not installed
+    │   └── CallError             a call of a model gave no answer (tracekit.llm.errors)
     └── ContractError             a plug-in broke its protocol (exit code 4)
 
 A failed *record* is data, not an exception: readers yield a `Problem` and go on. A broken
