@@ -110,6 +110,15 @@ def test_zip_bomb_of_many_members_is_stopped(tmp_path):
     assert "50 members" in problem.what
 
 
+def test_zip_bomb_is_stopped(tmp_path):
+    line = b'{"schema":"tracekit/trace/1","id":"t","source":{"format":"x"}}\n'
+    path = tmp_path / "bomb.zip"
+    path.write_bytes(as_zip({"bomb.jsonl": line + b" " * (100 * 1024**2), "run.json": DATA}))
+    traces, problems = read(path, ratio=20)
+    assert any("bomb" in p.what and "--max-ratio" in p.what for p in problems)
+    assert f"{path}!/run.json" in [trace.source.path for trace in traces]
+
+
 @pytest.mark.parametrize("pack", [as_zip, as_tar])
 @pytest.mark.parametrize("name", ["../evil.json", "/etc/evil.json", "a/../../evil.json"])
 def test_escaping_member_is_not_read_and_the_rest_is(tmp_path, pack, name):

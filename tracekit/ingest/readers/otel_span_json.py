@@ -81,7 +81,7 @@ def _listed(
 def _alone(source: OpenSource, document: Document) -> Span | Problem:
     """The span that a whole document is."""
     source.see(key := document.line or 1)
-    return read_span(source, Raw(record=key, line=document.line), document.value)
+    return read_span(source, Raw(record=key, line=key), document.value)
 
 
 class _Place(msgspec.Struct, gc=False):
