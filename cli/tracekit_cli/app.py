@@ -17,6 +17,7 @@ COMMANDS = (
     "demo",
     "attribute",
     "ingest",
+    "capture",
     "export",
     "show",
     "eval",

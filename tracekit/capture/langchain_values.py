@@ -69,11 +69,11 @@ class Reader:
 
     def said(self, message: Any) -> Said:
         """One message; a text is what a user says."""
-        if not is_message(message):
-            return (read_messages([plain(message)]) or [Said("user")])[0]
         known = self._known.get(id(message))
         if known is not None and known[0] is message and known[1] is message.content:
             return known[2]
+        if not is_message(message):
+            return (read_messages([plain(message)]) or [Said("user")])[0]
         said = read_messages([message_fields(message)])[0]
         self._known[id(message)] = (message, message.content, said)
         return said

@@ -35,7 +35,7 @@ class LineFile:
 
     def append(self, lines: bytes) -> None:
         """Append whole lines and wait until they are on disk; after an error none is there."""
-        with self._locked() as stream:
+        with self.locked() as stream:
             _repair(stream)
             start = stream.seek(0, os.SEEK_END)
             try:
@@ -48,10 +48,14 @@ class LineFile:
                 raise
 
     @contextmanager
-    def _locked(self) -> Iterator[IO[bytes]]:
-        with self.path.open("a+b", buffering=0) as stream:
-            fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
-            yield stream
+    def locked(self) -> Iterator[IO[bytes]]:
+        """The file, open to append, while nobody else appends to it or replaces it."""
+        while True:
+            with self.path.open("a+b", buffering=0) as stream:
+                fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+                if os.path.samestat(os.fstat(stream.fileno()), os.stat(self.path)):
+                    yield stream
+                    return
 
 
 def _repair(stream: IO[bytes]) -> None:
