@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 ARGS ?=
+CASES ?= 22000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --editable
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types build docs train-linear lock clean
+.PHONY: help demo test lint types build docs fuzz train-linear lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +37,9 @@ build: $(VENV)/.dev ## sdist and wheel in dist/, checked
 
 docs: $(VENV)/.dev ## rewrite the generated parts of README.md and docs/
 	$(BIN)/python docs/generate.py
+
+fuzz: $(VENV)/.dev ## a million random logs for the readers, with coverage; hours (CASES=22000 each)
+	$(BIN)/python benchmarks/fuzz/campaign.py --cases $(CASES)
 
 train-linear: $(VENV)/.dev ## refit the weights of the linear method from $TRACEKIT_DATA
 	$(BIN)/python -m tracekit.analyzers.linear_fit --data "$${TRACEKIT_DATA:?is not set}"

@@ -141,10 +141,25 @@ LINES = [
 ]  # fmt: skip
 
 
+JSONL = [path for path in fault.LOGS if len(fault.documents(path.read_bytes()) or ()) > 2]
+
+
+@pytest.mark.parametrize("path", JSONL, ids=label)
+def test_rotated_log(path, tmp_path):
+    """A log that begins in the middle of a record is recognised and read all the same."""
+    log = tmp_path / path.name
+    log.write_bytes(b'ken": 4}, "type": "cut off"}\n' + path.read_bytes())
+    traces, problems, (report,) = loaded(log)
+    assert report.format == fault.reader_of(path)
+    assert contents(traces) == contents(read(path).traces)
+    assert any(problem.line == 1 for problem in problems)
+
+
 @pytest.mark.parametrize(
     "first", [b'lo","type":"user"}', b"starting the agent ...", b"\0\0\0", b"{"]
 )
 def test_broken_first_line(tmp_path, first):
+    """Or under a banner, or after what a crash left."""
     log = tmp_path / "session.jsonl"
     log.write_bytes(first + b"\n" + fault.written(LINES))
     traces, problems, _ = loaded(log)

@@ -79,7 +79,7 @@ def _beginning(source: OpenSource) -> bytes:
 def is_lines(head: bytes) -> bool:
     """Whether a file holds a JSON document a line: its first line is one, and not the last.
 
-    A first line that is none does not matter when most of the next lines are objects: logs are
+    A first line that is none does not matter when most of the next lines are documents: logs are
     rotated in the middle of a line, and a banner may stand on top.
 
     >>> is_lines(b'{"a": 1}\\n{"a": 2}\\n'), is_lines(b'{"a": 1}\\n'), is_lines(b'[\\n{}, {}]')
@@ -93,7 +93,7 @@ def is_lines(head: bytes) -> bool:
     if is_document(first):
         return True
     lines = [line for line in further.split(b"\n", 12)[:12] if line.strip(_BLANK)]
-    good = sum(line[:1] == b"{" and len(line) > 4 and is_document(line) for line in lines)
+    good = sum(len(line) > 4 and is_document(line) for line in lines)
     return good > len(lines) // 2 and good > 1
 
 

@@ -172,10 +172,10 @@ class _Legacy:
             (args[key] for key in _SAID if isinstance(args.get(key), str) and args[key]), ""
         )
         if action == "finish":
-            said = args.get("final_thought") or said or as_text(event.get("message"))
+            said = as_text(args.get("final_thought")) or said or as_text(event.get("message"))
             self.answer = said or self.answer
         elif action in ("edit", "write"):
-            said = args.get("thought") or ""
+            said = as_text(args.get("thought"))
         kind = _KINDS.get(action, "tool_call")
         target = as_text(args.get("agent")) if action == "delegate" else ""
         index = self.build.add(
