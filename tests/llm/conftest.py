@@ -1,0 +1,56 @@
+"""Servers on loopback and clients of them, closed when the test ends."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from tracekit.llm.client import Client
+from tracekit.llm.endpoint import Endpoint, Retry
+from tracekit.llm.request import Message, Request
+from tracekit.testing.chat_server import ChatServer
+
+QUICK = Retry(tries=4, first=0.01, longest=1.0, total=20.0)
+
+
+@pytest.fixture(autouse=True)
+def no_ambient_settings(monkeypatch):
+    """What stands in the variables of the machine must not matter."""
+    for name in (
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def closing():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def serve(closing):
+    """Starts a server with a script."""
+    return lambda *script, **options: closing.enter_context(ChatServer(*script, **options))
+
+
+@pytest.fixture
+def client(closing):
+    """Makes a client of a server, or of a URL."""
+
+    def make(server, *, budget=None, store=None, **options):
+        url = server if isinstance(server, str) else server.url
+        endpoint = Endpoint(url=url, **{"retry": QUICK, **options})
+        return closing.enter_context(Client(endpoint, budget=budget, store=store))
+
+    return make
+
+
+@pytest.fixture
+def asking():
+    """Makes a request with one message."""
+    return lambda text="Hi", model="m", **params: Request(model, (Message("user", text),), params)
