@@ -67,7 +67,9 @@ def by_role(role: object) -> str | None:
     >>> by_role("ai"), by_role("Coder")
     ('assistant', None)
     """
-    return _ROLES.get(role.strip().casefold()) if isinstance(role, str) else None
+    if not isinstance(role, str):
+        return None
+    return _ROLES.get(role) or _ROLES.get(role.strip().casefold())
 
 
 _HANDOFF = re.compile(

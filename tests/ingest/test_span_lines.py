@@ -39,6 +39,35 @@ ODD = {
     "spans in a list": [*GOOD[:2], b"[" + b",".join(GOOD[2:4]) + b"]", *GOOD[4:]],
     "an answer": [b'{"spans": [' + GOOD[0] + b'], "final_output": "done"}', *GOOD[1:]],
     "both": [GOOD[0][:-1] + b', "spans": [' + GOOD[1] + b"]}", *GOOD[2:]],
+    "values of all sorts": [
+        line(n, f"0x{'e' * 32}", **{"app.value": value})
+        for n, value in enumerate(
+            [2**70, -(2**63), 1.0, 1e300, True, None, [], ["a", 1, None], [["a"]], {"a": {}}, {}], 1
+        )
+    ],
+    "members of all sorts": [
+        line(n, f"0x{'e' * 32}")[:-1] + b", " + member + b"}"
+        for n, member in enumerate(
+            [
+                b'"events": [], "links": [], "kind": "SpanKind.INTERNAL"',
+                b'"events": [{"name": "exception"}]',
+                b'"links": [{"context": {}}]',
+                b'"status": {"status_code": "ERROR", "description": "no"}',
+                b'"status": {"status_code": 2}',
+                b'"status": null',
+                b'"resource": {"attributes": {"service.name": "s"}, "schema_url": ""}',
+                b'"resource": {"attributes": {"process": ["a"]}}',
+                b'"resource": null',
+                b'"start_time": 1767225600000000000',
+                b'"name": null',
+                b'"context": {"trace_id": "0xee", "span_id": "0x00", "trace_state": "[]"}',
+                b'"context": {"trace_id": "0xee", "span_id": "0x01", "is_remote": false}',
+                b'"instrumentation_scope": {"name": "openinference.instrumentation.smolagents"}',
+                b'"somewhat": "else"',
+            ],
+            1,
+        )
+    ],
     "twice": [*GOOD, *GOOD[:3]],
     "new conventions": [
         line(n, f"0x{'d' * 32}")[:-1]

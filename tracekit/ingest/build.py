@@ -44,9 +44,11 @@ class Builder:
     def agent(self, name: str, **fields: Any) -> str:
         """Put an agent on the roster, or add what is newly known of it; returns its id."""
         id = speaker(name).name
-        known = self._agents.get(id) or Agent(id=id, name=name)
+        if id not in self._agents:
+            self._agents[id] = Agent(id=id, name=name)
         news = {key: value for key, value in fields.items() if value}
-        self._agents[id] = msgspec.structs.replace(known, **news) if news else known
+        if news:
+            self._agents[id] = msgspec.structs.replace(self._agents[id], **news)
         return id
 
     def adopt(self, roster: Iterable[Agent]) -> None:

@@ -51,6 +51,8 @@ def as_count(value: Any) -> int | None:
     >>> as_count("12"), as_count(3.0), as_count(True), as_count("many")
     (12, 3, None, None)
     """
+    if type(value) is int and 0 <= value < 2**53:
+        return value
     number = as_number(value)
     return int(number) if number is not None and 0 <= number < 2**53 else None
 

@@ -14,6 +14,7 @@ import msgspec
 
 from tracekit.ingest.meters import as_count, as_number
 from tracekit.ingest.parts import as_text, maybe_json
+from tracekit.ingest.span_shapes import Shape, Spellings, shape_of
 from tracekit.trace import Raw, Usage
 
 Role = Literal["llm", "tool", "retriever", "agent", "chain", "setup", "noise", ""]
@@ -55,6 +56,15 @@ class Span(msgspec.Struct, kw_only=True, gc=False):
     resource: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     """What else the record holds."""
+    _shape: Any = None
+
+    @property
+    def shape(self) -> Shape:
+        """What the names of its attributes tell."""
+        shape = self._shape
+        if shape is None:
+            shape = self._shape = shape_of(self.attributes)
+        return shape  # type: ignore[no-any-return]
 
 
 ROLES: dict[str, Role] = {
@@ -85,24 +95,25 @@ ROLES: dict[str, Role] = {
 }  # fmt: skip
 """A span kind as any convention writes it, in small letters, to its role."""
 
-_KIND_KEYS = (
+_KINDS = Spellings(
     "openinference.span.kind", "gen_ai.operation.name", "traceloop.span.kind",
     "agentops.span.kind", "span.type", "langfuse.observation.type", "langsmith.span.kind",
     "mlflow.spanType", "ai.operationId",
 )  # fmt: skip
-_MARKS: tuple[tuple[str, Role], ...] = (
-    ("llm.request.type", "llm"), ("gen_ai.prompt.0.role", "llm"), ("gen_ai.prompt.0.content", "llm"),
-    ("gen_ai.completion.0.role", "llm"), ("gen_ai.completion.0.content", "llm"),
-    ("gcp.vertex.agent.tool_response", "tool"), ("gcp.vertex.agent.tool_call_args", "tool"),
-    ("gcp.vertex.agent.llm_request", "llm"), ("gen_ai.tool.name", "tool"),
-    ("gen_ai.tool.call.id", "tool"), ("llm.input_messages.0.message.role", "llm"),
-    ("llm.input_messages", "llm"), ("llm.output_messages", "llm"), ("gen_ai.output.messages", "llm"),
-    ("gen_ai.usage.output_tokens", "llm"), ("gen_ai.usage.completion_tokens", "llm"),
-    ("gen_ai.response.model", "llm"), ("llm.model_name", "llm"), ("tool.name", "tool"),
-    ("gen_ai.agent.name", "agent"), ("agent.name", "agent"), ("agent_name", "agent"),
-    ("agent.class", "agent"), ("retrieval.documents", "retriever"), ("gen_ai.request.model", "llm"),
-)  # fmt: skip
+_MARKS: dict[str, Role] = {
+    "llm.request.type": "llm", "gen_ai.prompt.0.role": "llm", "gen_ai.prompt.0.content": "llm",
+    "gen_ai.completion.0.role": "llm", "gen_ai.completion.0.content": "llm",
+    "gcp.vertex.agent.tool_response": "tool", "gcp.vertex.agent.tool_call_args": "tool",
+    "gcp.vertex.agent.llm_request": "llm", "gen_ai.tool.name": "tool",
+    "gen_ai.tool.call.id": "tool", "llm.input_messages.0.message.role": "llm",
+    "llm.input_messages": "llm", "llm.output_messages": "llm", "gen_ai.output.messages": "llm",
+    "gen_ai.usage.output_tokens": "llm", "gen_ai.usage.completion_tokens": "llm",
+    "gen_ai.response.model": "llm", "llm.model_name": "llm", "tool.name": "tool",
+    "gen_ai.agent.name": "agent", "agent.name": "agent", "agent_name": "agent",
+    "agent.class": "agent", "retrieval.documents": "retriever", "gen_ai.request.model": "llm",
+}  # fmt: skip
 """Attributes that give a span away when no kind is written, the surest first."""
+_MARKED = Spellings(*_MARKS)
 
 _PLUMBING = (
     "http.", "url.", "db.", "rpc.", "messaging.", "net.", "server.", "network.", "aws.", "faas.",
@@ -120,18 +131,18 @@ def role_of(span: Span) -> tuple[Role, str | None]:
         return span.role, None
     attributes = span.attributes
     strange: str | None = None
-    for key in _KIND_KEYS:
-        stated = attributes.get(key)
+    for key in span.shape[_KINDS]:
+        stated = attributes[key]
         if isinstance(stated, str) and stated:
             role = ROLES.get(stated.strip('"').lower())
             if role:
                 return role, None
             if role is None and key != "span.type" and stated != "UNKNOWN":
                 strange = f"{key} = {stated[:60]!r}"
-    for key, role in _MARKS:
-        held = attributes.get(key)
+    for key in span.shape[_MARKED]:
+        held = attributes[key]
         if held is not None and held not in ("", "{}"):
-            return (_by_name(span) or role), strange
+            return (_by_name(span) or _MARKS[key]), strange
     if span.name.startswith(("agent_run [", "invoke_agent ")):
         return "agent", strange
     return ("noise" if _is_plumbing(span) else ""), strange
@@ -144,13 +155,17 @@ def _by_name(span: Span) -> Role:
 
 
 def _is_plumbing(span: Span) -> bool:
-    if any(key.startswith(_PLUMBING) for key in span.attributes):
+    if span.shape[_has_plumbing]:
         return True
     scope = span.scope
     return bool(scope) and any(word in scope for word in _PLUMBERS)
 
 
-_NAME_KEYS = (
+def _has_plumbing(names: tuple[str, ...]) -> bool:
+    return any(name.startswith(_PLUMBING) for name in names)
+
+
+_NAMES = Spellings(
     "gen_ai.agent.name", "agent.name", "graph.node.name", "graph.node.id", "agent_name",
     "traceloop.entity.name", "agent.role", "agent.class", "agentops.agent.name", "lc_agent_name",
 )  # fmt: skip
@@ -173,9 +188,10 @@ def agent_of(span: Span, role: Role) -> str | None:
         named = attributes.get("gen_ai.agent.name") or attributes.get("agent.name")
         if isinstance(named, str) and named and role in ("llm", "tool"):
             return named
-        return graph_node(attributes) if role not in ("noise", "setup") else None
-    for key in _NAME_KEYS:
-        named = attributes.get(key)
+        nowhere = role in ("noise", "setup") or not span.shape[_GRAPH]
+        return None if nowhere else graph_node(attributes)
+    for key in span.shape[_NAMES]:
+        named = attributes[key]
         if isinstance(named, str) and named.strip():
             return named
     if attributes.get("span.type") == "agentic.invocation":
@@ -216,6 +232,11 @@ _PLAIN_NODES = frozenset(
 _TOOL_NODES = frozenset({"tools", "tool_node", "tool", "__start__", "__end__", "action"})
 
 
+_GRAPH = Spellings(
+    "metadata", "lc_agent_name", "langgraph_node", "graph.node.name", "graph.node.id"
+)
+
+
 def graph_node(attributes: dict[str, Any]) -> str | None:
     """The node of a graph that acts: LangGraph's metadata, OpenInference's `graph.node.*`.
 
@@ -242,19 +263,21 @@ def graph_node(attributes: dict[str, Any]) -> str | None:
     return None if node.lower() in _TOOL_NODES else node
 
 
-_INPUT = (
+_INPUT = Spellings(
     "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt",
     "ai.usage.promptTokens", "ai.usage.inputTokens", "llm.usage.prompt_tokens",
 )  # fmt: skip
-_OUTPUT = (
+_OUTPUT = Spellings(
     "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion",
     "ai.usage.completionTokens", "ai.usage.outputTokens", "llm.usage.completion_tokens",
 )  # fmt: skip
-_MODEL = (
+_MODEL = Spellings(
     "gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "ai.model.id",
     "llm.response.model", "entity.2.name",
 )  # fmt: skip
-_COST = ("gen_ai.usage.cost", "llm.cost.total", "gen_ai.usage.total_cost", "gen_ai.cost.total")
+_COST = Spellings(
+    "gen_ai.usage.cost", "llm.cost.total", "gen_ai.usage.total_cost", "gen_ai.cost.total"
+)
 _COST_PARTS = ("gen_ai.usage.input_cost", "gen_ai.usage.output_cost")
 
 
@@ -263,12 +286,12 @@ def usage_of(span: Span) -> Usage | None:
     if span.usage is not None:
         return span.usage
     attributes = span.attributes
-    given = as_count(first_of(attributes, _INPUT))
-    made = as_count(first_of(attributes, _OUTPUT))
-    cost = as_number(first_of(attributes, _COST))
+    given = as_count(first_of(span, _INPUT))
+    made = as_count(first_of(span, _OUTPUT))
+    cost = as_number(first_of(span, _COST))
     if cost is None and _COST_PARTS[0] in attributes:
         cost = sum(as_number(attributes.get(key)) or 0.0 for key in _COST_PARTS)
-    named = first_of(attributes, _MODEL)
+    named = first_of(span, _MODEL)
     model = named if isinstance(named, str) else None
     if given is None and made is None and span.events:
         given, made = _metadata_event(span)
@@ -302,10 +325,10 @@ def error_of(span: Span) -> str | None:
     return as_text(named) or "the span's status is an error"
 
 
-def first_of(attributes: dict[str, Any], keys: tuple[str, ...]) -> Any:
+def first_of(span: Span, names: Spellings) -> Any:
     """The first of several attributes that holds something."""
-    for key in keys:
-        value = attributes.get(key)
+    for name in span.shape[names]:
+        value = span.attributes[name]
         if value is not None and value != "":
             return value
     return None

@@ -10,16 +10,16 @@ import msgspec
 from tracekit.ingest.parts import as_text, maybe_json
 from tracekit.ingest.span_attributes import Span, first_of
 from tracekit.ingest.span_messages import Said, numbered, read_messages
-from tracekit.ingest.span_shapes import shape_of
+from tracekit.ingest.span_shapes import Spellings, families
 from tracekit.names import by_role
 from tracekit.trace import ToolCall
 
-_GIVEN = (
+_GIVEN = Spellings(
     "input.value", "traceloop.entity.input", "agentops.entity.input", "mlflow.spanInputs",
     "langfuse.observation.input", "langfuse.trace.input", "gen_ai.input", "input", "gen_ai.prompt",
     "all_messages_events", "pydantic_ai.all_messages", "gen_ai.agent.input",
 )  # fmt: skip
-_MADE = (
+_MADE = Spellings(
     "output.value", "traceloop.entity.output", "agentops.entity.output", "mlflow.spanOutputs",
     "langfuse.observation.output", "langfuse.trace.output", "gen_ai.output", "output",
     "final_result", "crewai.crew.result", "gen_ai.completion", "gen_ai.agent.output",
@@ -45,12 +45,12 @@ def _heard(span: Span) -> Iterator[list[Said]]:
         yield read_messages(span.given)
     if "gen_ai.input.messages" in attributes:
         yield read_messages(attributes["gen_ai.input.messages"])
-    yield _numbered_messages(attributes, "gen_ai.prompt", "user")
-    yield _numbered_messages(attributes, "llm.input_messages", "user")
+    yield _numbered_messages(span, "gen_ai.prompt", "user")
+    yield _numbered_messages(span, "llm.input_messages", "user")
     yield read_messages(_useful(attributes.get("gcp.vertex.agent.llm_request")))
     yield read_messages(attributes.get("ai.prompt.messages") or attributes.get("ai.prompt"))
     yield list(_event_messages(span, output=False))
-    yield read_messages(first_of(attributes, _GIVEN))
+    yield read_messages(first_of(span, _GIVEN))
     yield read_messages(numbered(attributes, "llm.prompts"))
 
 
@@ -58,8 +58,9 @@ def spoken(span: Span) -> list[Said]:
     """The messages that a model call produced."""
     empty: list[Said] = []
     for messages in _spoken(span):
-        if any(m.text or m.asks or m.media for m in messages):
-            return messages
+        for message in messages:
+            if message.text or message.asks or message.media:
+                return messages
         empty = empty or messages
     return empty
 
@@ -70,22 +71,22 @@ def _spoken(span: Span) -> Iterator[list[Said]]:
         yield read_messages(span.made, "assistant")
     if "gen_ai.output.messages" in attributes:
         yield read_messages(attributes["gen_ai.output.messages"], "assistant")
-    yield _numbered_messages(attributes, "gen_ai.completion", "assistant")
-    yield _numbered_messages(attributes, "llm.output_messages", "assistant")
+    yield _numbered_messages(span, "gen_ai.completion", "assistant")
+    yield _numbered_messages(span, "llm.output_messages", "assistant")
     yield read_messages(_useful(attributes.get("gcp.vertex.agent.llm_response")), "assistant")
     yield _vercel(attributes)
     yield list(_event_messages(span, output=True))
     yield _any_agent(attributes.get("gen_ai.output"))
-    yield read_messages(first_of(attributes, _MADE), "assistant")
+    yield read_messages(first_of(span, _MADE), "assistant")
 
 
-def _numbered_messages(attributes: dict[str, Any], prefix: str, role: str) -> list[Said]:
+def _numbered_messages(span: Span, prefix: str, role: str) -> list[Said]:
     """`gen_ai.prompt.0.role` and its like."""
-    shape = shape_of(attributes)
-    if prefix not in shape.families:
-        return read_messages(numbered(attributes, prefix), role) if prefix in attributes else []
-    pairs = shape.plain.get(prefix)
-    if pairs is not None and prefix not in attributes:
+    attributes = span.attributes
+    pairs = span.shape[families].get(prefix)
+    if pairs is None and prefix not in attributes:
+        return []
+    if pairs and prefix not in attributes:
         found: list[Said] = []
         for role_key, text_key in pairs:
             speaks, text = by_role(attributes[role_key]), attributes[text_key]
@@ -185,10 +186,10 @@ def text_in(span: Span) -> Any:
     if span.given is not None:
         return span.given
     attributes = span.attributes
-    value = attributes.get("gen_ai.input.messages") or first_of(attributes, _GIVEN)
+    value = attributes.get("gen_ai.input.messages") or first_of(span, _GIVEN)
     if value is not None:
         return value
-    messages = list(_event_messages(span, output=False))
+    messages = _event_messages(span, output=False) if span.events else ()
     return "\n".join(m.text for m in messages if m.role != "system") or None
 
 
@@ -197,16 +198,17 @@ def text_out(span: Span) -> Any:
     if span.made is not None:
         return span.made
     attributes = span.attributes
-    value = attributes.get("gen_ai.output.messages") or first_of(attributes, _MADE)
+    value = attributes.get("gen_ai.output.messages") or first_of(span, _MADE)
     if value is not None:
         return value
-    messages = list(_event_messages(span, output=True))
+    messages = _event_messages(span, output=True) if span.events else ()
     return "\n".join(m.text for m in messages) or None
 
 
 def runs_code(span: Span) -> bool:
     """Whether a chain's span is one step of smolagents, whose output is what the code gave back."""
-    return as_text(span.attributes.get("input.value"))[:40].startswith('{"memory_step"')
+    given = span.attributes.get("input.value")
+    return as_text(given).startswith('{"memory_step"') if given is not None else False
 
 
 def crew_tasks(span: Span) -> str:

@@ -89,7 +89,9 @@ class History:
 
     def _find(self, said: Said) -> tuple[int, ...] | Message:
         """The steps that a message repeats, or the message itself when it repeats none."""
-        ids = ",".join(c.call_id or _signature(c) for c in (*said.asks, *said.answers))
+        ids = ""
+        if said.asks or said.answers:
+            ids = ",".join(c.call_id or _signature(c) for c in (*said.asks, *said.answers))
         key = (said.role, said.text, ids)
         found = self._known.get(key)
         if found is None:
@@ -99,11 +101,12 @@ class History:
     def _sources(self, said: Said) -> tuple[int, ...]:
         if is_system(said):
             return ()
-        steps = {self._asked.get(c.call_id or _signature(c)) for c in said.asks}
-        steps |= {self._answered.get(c.call_id or "") for c in said.answers}
-        steps.discard(None)
-        if steps:
-            return tuple(sorted(step for step in steps if step is not None))
+        if said.asks or said.answers:
+            steps = {self._asked.get(c.call_id or _signature(c)) for c in said.asks}
+            steps |= {self._answered.get(c.call_id or "") for c in said.answers}
+            steps.discard(None)
+            if steps:
+                return tuple(sorted(step for step in steps if step is not None))
         text = said.text.strip()
         if text in self._texts:
             return (self._texts[text],)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tracekit.ingest.span_attributes import Role, Span
-from tracekit.ingest.span_shapes import shape_of
 
 _CALL = (
     "gen_ai.prompt", "gen_ai.completion", "llm.input_messages", "llm.output_messages",
@@ -29,8 +28,21 @@ _AGENT = (
     "output.value", "output.mime_type", "input.value", "input.mime_type", "gen_ai.agent.name",
     "agent.name", "smolagents.tools_names", "traceloop.entity.input", "traceloop.entity.output",
 )  # fmt: skip
-_MODELLED: dict[str, tuple[str, ...]] = {
-    "llm": _CALL, "tool": _TOOL, "retriever": _TOOL[:-1], "agent": _AGENT,
+
+
+class _Unmodelled:
+    """The question which names start with none of these."""
+
+    def __init__(self, *starts: str) -> None:
+        self.starts = starts
+
+    def __call__(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if not name.startswith(self.starts))
+
+
+_MODELLED = {
+    "llm": _Unmodelled(*_CALL), "tool": _Unmodelled(*_TOOL), "retriever": _Unmodelled(*_TOOL[:-1]),
+    "agent": _Unmodelled(*_AGENT),
 }  # fmt: skip
 _MONOCLE = ("data.input", "data.output", "metadata")
 
@@ -45,13 +57,7 @@ def leftover(span: Span, role: Role) -> dict[str, Any]:
     """
     attributes = span.attributes
     if role in _MODELLED:
-        shape = shape_of(attributes)
-        kept = shape.kept.get(role)
-        if kept is None:
-            prefixes = _MODELLED[role]
-            kept = tuple(key for key in attributes if not key.startswith(prefixes))
-            shape.kept[role] = kept
-        found = {key: attributes[key] for key in kept}
+        found = {key: attributes[key] for key in span.shape[_MODELLED[role]]}
         found.update(span.extra)
     else:
         found = {**attributes, **span.extra}

@@ -27,6 +27,8 @@ def merge(build: Builder, nodes: list[Node]) -> Iterator[tuple[Span, str]]:
         above = node.parent
         if node.holder is None and above is not None and (node.inside or above.role != "noise"):
             node.holder = above.holder
+        if node.holder is not None and node.holder == node.step and not node.twins:
+            continue  # the step was made from it
         if node.holder is None:
             yield from ((span, _reason(node)) for span in (node.span, *node.twins))
         else:

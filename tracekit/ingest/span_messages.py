@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tracekit.ingest.parts import Content, as_text, maybe_json, read_call, read_calls, read_content
-from tracekit.ingest.span_shapes import FAMILIES, shape_of
+from tracekit.ingest.span_shapes import FAMILIES, families, shape_of
 from tracekit.names import by_role
 from tracekit.trace import Media, ToolCall
 
@@ -237,7 +237,7 @@ def numbered(attributes: dict[str, Any], prefix: str) -> list[Any]:
     [{'role': 'user'}, {'role': 'ai', 'calls': [{'id': 'c'}]}]
     """
     whole = attributes.get(prefix)
-    if whole is None and prefix in FAMILIES and prefix not in shape_of(attributes).families:
+    if whole is None and prefix in FAMILIES and prefix not in shape_of(attributes)[families]:
         return []
     if whole is not None:
         whole = maybe_json(whole)

@@ -28,7 +28,7 @@ from tracekit.ingest.span_tree import Node
 from tracekit.names import UNKNOWN, folded, handoff_target, speaker
 from tracekit.trace import Inputs, Message, StepKind, Time, ToolCall
 
-_CALLS = ("tool", "retriever")
+_ACTS = ("llm", "tool", "retriever")
 
 
 class Stepper:
@@ -49,10 +49,10 @@ class Stepper:
         """Make the steps: models and tools when they start, agents and failures when they end."""
         events: list[tuple[float, int, Node]] = []
         for node in self.nodes:
-            if node.role in ("llm", *_CALLS) and not self._is_part(node):
+            if node.role in _ACTS and not self._is_part(node):
                 events.append((node.begins, node.enter, node))
             events.append((node.ends, node.leave, node))
-        events.sort(key=lambda event: event[:2])
+        events.sort()  # no position is there twice, so that nodes are never compared
         for _, position, node in events:
             if position == node.leave:
                 self._leave(node)
@@ -97,7 +97,8 @@ class Stepper:
         usages = [usage for n in group if (usage := usage_of(n.span)) is not None]
         agent = next((n.own_agent for n in group if n.own_agent), None) or node.agent
         for member in group:
-            self.tools.update(offered_tools(member.span))
+            if offered := offered_tools(member.span):
+                self.tools.update(offered)
         spans = [lead.span, *(m.span for m in group if m is not lead)]
         error = next((e for n in group if (e := error_of(n.span))), None)
         target = self._target(said.asks)
@@ -218,9 +219,12 @@ class Stepper:
                     return index
             if whole:
                 continue
-            asked = " ".join(as_text(call.arguments) for call in step.tools)
-            if wanted in step.content or wanted in asked or as_text([wanted])[2:-2] in asked:
+            if wanted in step.content:
                 return index
+            if step.tools:
+                asked = " ".join(as_text(call.arguments) for call in step.tools)
+                if wanted in asked or as_text([wanted])[2:-2] in asked:
+                    return index
         return None
 
     def _target(self, asks: tuple[ToolCall, ...]) -> str | None:

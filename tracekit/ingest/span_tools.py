@@ -9,22 +9,23 @@ from tracekit.ingest.reprs import read_repr
 from tracekit.ingest.span_attributes import Span, error_of, first_of
 from tracekit.ingest.span_contents import text_in, text_out
 from tracekit.ingest.span_messages import numbered, read_messages
+from tracekit.ingest.span_shapes import Spellings
 from tracekit.trace import ToolCall
 
-_TOOL_NAMES = (
+_TOOL_NAMES = Spellings(
     "gen_ai.tool.name", "tool.name", "traceloop.entity.name", "ai.toolCall.name", "tool_name",
     "agentops.tool.name", "agentops.entity.name",
 )  # fmt: skip
-_ARGUMENTS = (
+_ARGUMENTS = Spellings(
     "gen_ai.tool.call.arguments", "gen_ai.tool.args", "gen_ai.tool.arguments",
     "gcp.vertex.agent.tool_call_args", "ai.toolCall.args", "tool_arguments", "tool.arguments",
     "tool_call.function.arguments",
 )  # fmt: skip
-_RESULTS = (
+_RESULTS = Spellings(
     "gen_ai.tool.call.result", "gcp.vertex.agent.tool_response", "ai.toolCall.result",
     "tool_response", "gen_ai.tool.result", "tool.result",
 )  # fmt: skip
-_CALL_IDS = (
+_CALL_IDS = Spellings(
     "gen_ai.tool.call.id", "tool_call.id", "tool.id", "ai.toolCall.id", "tool.call_id",
     "tool_call_id",
 )  # fmt: skip
@@ -33,10 +34,10 @@ _CALL_IDS = (
 def tool_call(span: Span) -> ToolCall:
     """The call that a tool's span stands for."""
     attributes = span.attributes
-    arguments = first_of(attributes, _ARGUMENTS)
+    arguments = first_of(span, _ARGUMENTS)
     if arguments is None:
         arguments = text_in(span)
-    result = first_of(attributes, _RESULTS)
+    result = first_of(span, _RESULTS)
     if result is None:
         result = text_out(span)
     if result is None:
@@ -49,7 +50,7 @@ def tool_call(span: Span) -> ToolCall:
         call_id = None
     text, failure = tool_text(result)
     error = error_of(span) or failure
-    call_id = as_text(first_of(attributes, _CALL_IDS) or call_id)
+    call_id = as_text(first_of(span, _CALL_IDS) or call_id)
     return ToolCall(
         name=_tool_name(span),
         arguments=_plain_arguments(maybe_json(arguments)),
@@ -71,7 +72,7 @@ def _documents(attributes: dict[str, Any]) -> str | None:
 
 
 def _tool_name(span: Span) -> str:
-    named = first_of(span.attributes, _TOOL_NAMES)
+    named = first_of(span, _TOOL_NAMES)
     kind = span.attributes.get("span.type")
     if named is None and isinstance(kind, str) and kind.startswith("agentic."):
         named = span.attributes.get("entity.1.name")
@@ -122,11 +123,23 @@ def tool_text(value: Any) -> tuple[str | None, str | None]:
 _MCP = {"content", "isError", "is_error", "meta", "_meta", "structuredContent"}
 
 
+_OFFERS = (
+    "gen_ai.tool.definitions", "gen_ai.agent.tools", "ai.prompt.tools", "smolagents.tools_names",
+    "llm.tools", "llm.request.functions",
+)  # fmt: skip
+
+
+def _offers_tools(names: tuple[str, ...]) -> bool:
+    return any(name.startswith(_OFFERS) for name in names)
+
+
 def offered_tools(span: Span) -> dict[str, Any]:
     """Tools that a model or agent may call, by name, with what the log says of them."""
+    if not span.shape[_offers_tools]:
+        return {}
     attributes = span.attributes
     listed: list[Any] = []
-    for key in ("gen_ai.tool.definitions", "gen_ai.agent.tools", "ai.prompt.tools"):
+    for key in _OFFERS[:3]:
         value = maybe_json(attributes.get(key))
         listed.extend(value if isinstance(value, list) else [])
     listed.extend(numbered(attributes, "llm.tools"))

@@ -193,9 +193,9 @@ def _judge(nodes: list[Node]) -> set[str]:
         above = node.parent
         node.agent = node.own_agent
         if above is not None:
-            node.agent = _managed(node, above) or node.own_agent or above.agent
             if node.role == "agent":
-                node.own_agent = node.agent
+                node.own_agent = _managed(node, above) or node.own_agent or above.agent
+            node.agent = node.own_agent or above.agent
             node.inside = above.inside or above.role not in ("", "noise")
             if above.role == "llm":
                 node.call = above
@@ -208,7 +208,7 @@ def _judge(nodes: list[Node]) -> set[str]:
 
 def _managed(node: Node, above: Node) -> str | None:
     """A member of a smolagents team, named in the manager's span and in the task that it is given."""
-    if node.role != "agent" or not node.span.name.endswith("Agent.run"):
+    if not node.span.name.endswith("Agent.run"):
         return None
     manager: Node | None = above
     while manager is not None and manager.role != "agent":
@@ -290,10 +290,9 @@ _FRAMEWORKS = (
 def _framework(nodes: list[Node]) -> str | None:
     """The agent framework, by instrumentation scope or by the attributes of its own."""
     scopes = " ".join({node.span.scope for node in nodes if node.span.scope}).lower()
-    keys = {key for node in nodes[:200] for key in node.span.attributes}
-    listed = "\n" + "\n".join(keys)
+    listed = {mark for node in nodes[:200] for mark in node.span.shape[_marked]}
     for mark, name in _FRAMEWORKS:
-        if mark in scopes or f"\n{mark}" in listed:
+        if mark in scopes or mark in listed:
             return name
     stated = {
         as_text(node.span.attributes.get(key)).removeprefix("agent.")
@@ -301,6 +300,11 @@ def _framework(nodes: list[Node]) -> str | None:
         for key in ("gen_ai.system", "entity.1.type")
     }
     return next((name for mark, name in _FRAMEWORKS if mark in stated), None)
+
+
+def _marked(names: tuple[str, ...]) -> list[str]:
+    """The frameworks' own beginnings of names that there are."""
+    return [mark for mark, _ in _FRAMEWORKS if any(name.startswith(mark) for name in names)]
 
 
 def _version(nodes: list[Node]) -> str | None:

@@ -6,8 +6,9 @@ integers and times in nanoseconds; a console exporter prints one document after 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -105,9 +106,15 @@ def _trace_of(line: Line) -> str | None:
         return None
 
 
-def _span_of(source: OpenSource, line: Line) -> Iterator[Span | Problem]:
-    for document in read_line(source, line):
-        yield document if isinstance(document, Problem) else _alone(source, document)
+def _span_of(source: OpenSource, line: Line) -> Iterable[Span | Problem]:
+    """The span of a line: at once where it is a plain one, else as any document."""
+    try:
+        return (_read_plain(line.number, _plain(line.data)),)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return (
+            item if isinstance(item, Problem) else _alone(source, item)
+            for item in read_line(source, line)
+        )
 
 
 _KNOWN = frozenset(
@@ -146,6 +153,64 @@ def read_span(source: OpenSource, raw: Raw, record: Any) -> Span | Problem:
         if record.keys() <= _KNOWN
         else {key: value for key, value in record.items() if key not in _KNOWN and value},
     )
+
+
+_Scalar = str | int | float | bool | None
+_Empty = Annotated[list[Any], msgspec.Meta(max_length=0)]
+
+
+class _Context(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    trace_id: str
+    span_id: str
+    trace_state: str = ""
+
+
+class _Status(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    status_code: str | None = None
+    description: str | None = None
+
+
+class _Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A span as `to_json()` prints it when nothing in it is nested: nearly all of a log."""
+
+    name: str
+    context: _Context
+    attributes: dict[str, _Scalar | list[_Scalar]]
+    kind: str | None = None
+    parent_id: str | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    status: _Status = _Status()
+    events: _Empty = []
+    links: _Empty = []
+    resource: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_plain = msgspec.json.Decoder(_Plain).decode
+
+
+def _read_plain(number: int, span: _Plain) -> Span:
+    """`read_span` of a plain span."""
+    id = hex_id(span.context.span_id)
+    return Span(
+        id=id,
+        trace=hex_id(span.context.trace_id),
+        parent=hex_id(span.parent_id) or None,
+        name=span.name,
+        attributes=span.attributes,
+        raw=Raw(record=number, line=number, span=id or None),
+        start=read_instant(span.start_time),
+        end=read_instant(span.end_time),
+        failed=is_error(span.status.status_code),
+        reason=span.status.description or None,
+        resource=_decoded_resource(bytes(span.resource)),
+    )
+
+
+@lru_cache(maxsize=256)
+def _decoded_resource(data: bytes) -> dict[str, Any]:
+    """The resource as JSON text; all spans of a process have the same."""
+    return _resource(msgspec.json.decode(data, type=dict[str, _Scalar | dict[str, _Scalar]]))
 
 
 def _parent(record: dict[str, Any]) -> str | None:
