@@ -38,6 +38,15 @@ def strip_ansi(text: str) -> str:
     return _ANSI.sub("", text) if "\x1b" in text else text
 
 
+def head_lines(head: bytes) -> list[str]:
+    r"""The lines of a file's head as `log_lines` gives them, for readers to judge.
+
+    >>> head_lines(b"[09:00:00 INFO]\r\nTask:\r\n")
+    ['[09:00:00 INFO]', 'Task:', '']
+    """
+    return [line.rstrip("\r\0") for line in strip_ansi(decode_text(head)).split("\n")]
+
+
 def between(text: str, start: str, end: str) -> str | None:
     """What stands between two marks, the first of each; None when one is missing.
 

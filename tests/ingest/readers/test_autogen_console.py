@@ -104,3 +104,32 @@ def test_calls_are_read_and_never_run(body, read_one):
     trace = read_one(FORMAT, f"---------- user ----------\n{body}\n", "c.txt")
     assert trace.steps[0].content == body
     assert all(call.arguments is None for call in trace.steps[0].tools)
+
+
+def test_answers_of_several_tools_come_under_one_header(read_one):
+    answers = "".join(
+        f"coder (to boss):\n\n***** Response from calling tool (call_{n}) *****\n{n}\n*******\n" + DASHES
+        for n in (1, 2)
+    )  # fmt: skip
+    log = "boss (to coder):\n\nCount.\n" + DASHES + "coder (to boss):\n\n" + answers
+    steps = read_one(FORMAT, log.replace("\n", "\r\n")).steps
+    assert [step.agent for step in steps] == ["boss", "coder", "coder"]
+    assert [step.tool.result for step in steps[1:]] == ["1", "2"]
+    assert steps[1].content.startswith("***** Response")
+
+
+def test_a_prompt_for_input_may_stand_before_a_header(read_one, speakers):
+    prompt = (
+        "Provide feedback to bot. Press enter to skip, or type 'exit' to end the conversation: "
+    )
+    old = "me (to bot):\n\nHi\n" + DASHES + "bot (to me):\n\nYes?\n" + DASHES
+    old += prompt + "me (to bot):\n\nParis\n" + DASHES
+    assert [step.agent for step in read_one(FORMAT, old).steps] == ["me", "bot", "me"]
+    new = NEW + "Enter your response: ---------- TextMessage (boss) ----------\nyes\n"
+    assert read_one(FORMAT, new).steps[-1].agent == "boss"
+
+
+def test_types_of_structured_messages_have_brackets(read_one):
+    log = NEW + "---------- StructuredMessage[Plan] (Planner) ----------\n{}\n"
+    step = read_one(FORMAT, log).steps[-1]
+    assert (step.agent, step.extra["type"]) == ("Planner", "StructuredMessage[Plan]")

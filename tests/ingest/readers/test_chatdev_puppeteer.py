@@ -96,3 +96,10 @@ def test_odd_steps(read):
     got = read([3, {"agent": None, "action": "x", "result": "said"}], "path_1.jsonl", FORMAT)
     assert got.trace.steps[0].content == "said"
     assert got.problems[0].record == "/0"
+
+
+def test_windows_newlines(read_one):
+    log = "[09:00:00 INFO]\nTask:\nAdd.\n[09:00:01 INFO]\nAgent Sequence: a->b\n"
+    assert (
+        read_one("chatdev-puppeteer", log.replace("\n", "\r\n"), "meta.log").task.question == "Add."
+    )

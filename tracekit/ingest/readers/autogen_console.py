@@ -22,13 +22,18 @@ from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek
 from tracekit.ingest.reprs import read_calls_repr
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.textlog import entries, log_lines, strip_ansi
+from tracekit.ingest.textlog import entries, head_lines, log_lines, strip_ansi
 from tracekit.trace import Outcome, Raw, Task, ToolCall, Trace
 
+# A prompt ends without a newline where what the user types is not echoed into the log.
 _BANNER = re.compile(
-    r"^-{10} (?:(?P<type>\w+(?:Message|Event)) \((?P<source>[^()\n]{1,80})\)|(?P<name>\w{1,80})) -{10}$"
+    r"^(?:Enter your response: ?)?-{10} (?:(?P<type>\w+(?:Message|Event)(?:\[[^\n]{1,120}\])?)"
+    r" \((?P<source>[^()\n]{1,80})\)|(?P<name>\w{1,80})) -{10}$"
 )
-_HEADER = re.compile(r"^(?P<who>[^\s()-][^()\n]{0,80}?) \(to (?P<to>[^()\n]{1,80})\): *$")
+_HEADER = re.compile(
+    r"^(?:(?:Replying as [^\n]{1,80}\. )?(?:Provide feedback to|Please give feedback to) [^\n]{1,200}: )?"
+    r"(?P<who>[^\s()-][^()\n]{0,80}?) \(to (?P<to>[^()\n]{1,80})\): *$"
+)
 _DASHES = "-" * 80
 _TOKENS = re.compile(r"\n?\[Prompt tokens: (\d+), Completion tokens: (\d+)\]\s*$")
 _ASKED = re.compile(
@@ -40,7 +45,7 @@ _ANSWERED = re.compile(
 _STARS = re.compile(r"^\*{5,}$")
 _EXIT = re.compile(r"^SCENARIO\.PY EXITED WITH CODE: (?P<code>-?\d+) !#!#", re.MULTILINE)
 _PASSED = "ALL TESTS PASSED !#!#"
-_STARTED = re.compile(r"^SCENARIO\.PY STARTING !#!#$", re.MULTILINE)
+_STARTED = re.compile(r"SCENARIO\.PY STARTING !#!#$")
 
 
 class AutoGenConsole:
@@ -53,10 +58,9 @@ class AutoGenConsole:
         value = peek(head)
         if value is not None:
             return 0.85 if _stdout(value) is not None else 0.0
-        text = strip_ansi(decode_text(head))
-        if text.startswith("RUN.SH STARTING !#!#") or _STARTED.search(text):
+        lines = head_lines(head)
+        if lines[0].startswith("RUN.SH STARTING !#!#") or any(map(_STARTED.match, lines)):
             return 0.95
-        lines = text.split("\n")
         if _DASHES in lines and any(map(_HEADER.match, lines)):
             return 0.85
         return 0.8 if any(map(_BANNER.match, lines)) else 0.0
@@ -147,13 +151,20 @@ def _with_banners(lines: list[tuple[Raw, str]]) -> tuple[list[_Message], str, st
 
 
 def _with_headers(lines: list[tuple[Raw, str]]) -> tuple[list[_Message], str, str]:
-    """0.2: a message runs from its header to a line of dashes; inside, headers are quotes."""
+    """0.2: a message runs from its header to a line of dashes; inside, headers are quotes.
+
+    Answers of several tools come under one header, each with a header of its own.
+    """
     found: list[_Message] = []
     is_open = False
     printed: list[str] = []
     preamble = ""
     for raw, line in lines:
-        header = None if is_open else _HEADER.match(line)
+        header = _HEADER.match(line) if not is_open or _is_blank(found[-1]) else None
+        if header is not None and is_open:
+            if (header["who"], header["to"]) == (found[-1].who, found[-1].to):
+                continue
+            header = None
         if header is not None:
             between = _unframed(printed)
             if not found:
@@ -167,6 +178,10 @@ def _with_headers(lines: list[tuple[Raw, str]]) -> tuple[list[_Message], str, st
         else:
             printed.append(line)
     return found, preamble, _unframed(printed)
+
+
+def _is_blank(message: _Message) -> bool:
+    return not any(map(str.strip, message.body))
 
 
 def _unframed(printed: list[str]) -> str:

@@ -18,7 +18,7 @@ from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek
 from tracekit.ingest.reprs import read_repr
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.textlog import Entry, between, log_entries
+from tracekit.ingest.textlog import Entry, between, head_lines, log_entries
 from tracekit.trace import Inputs, Message, Outcome, Raw, StepKind, Task, ToolCall, Trace
 
 _HEADER = re.compile(r"^\[(?P<time>\d\d:\d\d:\d\d) (?P<level>[A-Z]+)\]$")
@@ -41,7 +41,7 @@ class ChatDevPuppeteer:
         first = value[0] if isinstance(value, list) and value else None
         if isinstance(first, dict) and {"agent", "action", "result"} <= first.keys():
             return 0.9 if "model_size" in first or "tokens" in first else 0.6
-        lines = decode_text(head).split("\n")
+        lines = head_lines(head)
         if value is not None or not any(_HEADER.match(line) for line in lines[:50]):
             return 0.0
         words = ("Reasoning Path", "Graph Reasoning", "Agent Sequence:", "Agent sequence:")
