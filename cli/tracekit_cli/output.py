@@ -49,11 +49,16 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[object]], *, cut: bo
     lines = [[visible(str(cell)) for cell in row] for row in rows]
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     target = console()
-    room = target.width
-    for number, column in enumerate(columns[:-1]):
-        width = min(max([len(column), *(len(line[number]) for line in lines)]), 40)
+    widths = [
+        min(max([len(column), *(len(line[number]) for line in lines)]), 40)
+        for number, column in enumerate(columns[:-1])
+    ]
+    room = target.width - sum(widths) - 2 * len(widths)
+    while room < 20 and max(widths, default=0) > 12:  # long cells give way, short ones stay whole
+        widths[widths.index(max(widths))] -= 1
+        room += 1
+    for column, width in zip(columns, widths, strict=False):
         table.add_column(column, no_wrap=True, width=width)
-        room -= width + 2
     table.add_column(
         columns[-1], no_wrap=cut, overflow="ellipsis" if cut else "fold", max_width=max(room, 20)
     )
