@@ -233,6 +233,23 @@ def test_a_question_to_a_human(capture, written):
     assert trace.agent("human").role == "user"
 
 
+def test_a_turn_that_is_driven_from_outside(capture, written):
+    mate = Agent("mate", config=script(call("tide", "c1", port="Aar"), "Aye."), tools=[tide])
+    capture.watch(mate)
+
+    async def main():
+        async with mate.run("Ready?") as turn:
+            turn.start()
+            assert (await turn.result()).body == "Aye."
+
+    asyncio.run(main())
+    (trace,) = written()
+    assert told(trace)[1:] == [
+        ("mate", "tool_result", "Aar: 4.2 m", 0),
+        ("mate", "final", "Aye.", None),
+    ]
+
+
 def test_runs_side_by_side(capture, written):
     async def work(number):
         agent = Agent(
@@ -263,6 +280,7 @@ async def meet(capture, agents, kind, opening, knobs):
     hub = await Hub.open(MemoryKnowledgeStore())
     client = HubClient(LocalLink(hub))
     capture.watch(*agents, hub=hub)
+    capture.watch(*agents, hub=hub)  # which changes nothing
     ids = {}
     for agent in agents:
         ids[agent.name] = (await client.register(agent)).agent_id

@@ -22,6 +22,7 @@ from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from tracekit.capture.ag2_events import heard, inputs, request
 from tracekit.capture.ag2_network import Channels
@@ -62,16 +63,17 @@ class Ag2Capture:
             to = Recorder(to, redact=redact, check=check)
         self.recorder = to
         self.channels = Channels(self._open, _current.get, self.recorder)
-        self._watched: list[Any] = []
+        self._watched: WeakSet[Any] = WeakSet()
 
     def watch(self, *agents: Any, hub: Any = None) -> None:
         """Record what the agents do, and those that they have as tools; `hub` names channels."""
-        if hub is not None:
+        if hub is not None and hub not in self._watched:
+            self._watched.add(hub)
             hub.register_listener(self.channels.listen(hub))
         for agent in agents:
-            if any(agent is known for known in self._watched):
+            if agent in self._watched:
                 continue
-            self._watched.append(agent)
+            self._watched.add(agent)
             self.channels.members.add(agent.name)
             agent.insert_middleware(_Factory(self, agent, _Around))
             agent.add_middleware(_Factory(self, agent, _Within))
