@@ -11,6 +11,7 @@ from tracekit.ingest.decode import decode_json, decode_text
 from tracekit.ingest.documents import is_document, is_lines
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s"\[\]{},:]+|"', re.DOTALL)
+_HALF = re.compile(rb"(?:(?<!\\)(?:\\\\)*\\(?:u[0-9a-fA-F]{0,3})?|[\xc0-\xff][\x80-\xbf]{0,2})$")
 _HALF_ESCAPE = re.compile(r"(?<!\\)\\(?:u[0-9a-fA-F]{0,3})?$")
 _CLOSING = {"[": "]", "{": "}"}
 
@@ -28,6 +29,26 @@ def beginning(head: bytes) -> bytes:
                 return head[start:]
             start += len(line) + 1
     return head
+
+
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_SHOWN = 2048
+
+
+def abridged(data: bytes) -> bytes:
+    """JSON with its long texts cut short, so that the members behind them come into sight.
+
+    >>> abridged(b'{"input": "' + b"x" * 9000 + b'", "id": 1}')[-12:]
+    b'x", "id": 1}'
+    """
+    return _STRING.sub(_cut, data)
+
+
+def _cut(found: re.Match[bytes]) -> bytes:
+    text = found[0]
+    if len(text) <= _SHOWN + 2:
+        return text
+    return _HALF.sub(b"", text[: _SHOWN + 1]) + b'"'
 
 
 @lru_cache(maxsize=4)
