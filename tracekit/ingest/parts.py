@@ -174,6 +174,18 @@ def _tool_part(part: Any) -> ToolCall | None:
     for key in ("functionCall", "function_call"):
         if isinstance(part.get(key), dict):
             return read_call(part[key])
+    if isinstance(part.get("toolUse"), dict):  # Bedrock's Converse API, as Strands writes it
+        asked = part["toolUse"]
+        return read_call({**asked, "id": asked.get("toolUseId")})
+    if isinstance(part.get("toolResult"), dict):
+        given = part["toolResult"]
+        text = read_content(given.get("content")).text
+        return ToolCall(
+            name="",
+            result=text,
+            error=text or "error" if given.get("status") == "error" else None,
+            call_id=as_text(given.get("toolUseId")) or None,
+        )
     for key in ("functionResponse", "function_response"):
         if isinstance(part.get(key), dict):
             inner = part[key]
