@@ -12,7 +12,7 @@ from pathlib import Path
 from tracekit import registry
 from tracekit.ingest.archives import container
 from tracekit.testing.damage import NESTED
-from tracekit.testing.mutate import HOSTILE
+from tracekit.testing.mutate_json import HOSTILE
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 ASIDE = {"results.json", "processed_annotations_gaia"}  # read with the log beside them

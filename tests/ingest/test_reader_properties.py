@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tracekit import registry
-from tracekit.testing.mutate import ODD, mutate
+from tracekit.testing.mutate import mutate
+from tracekit.testing.mutate_json import ODD
 from tracekit.testing.readers import examine
 
 _spec = importlib.util.spec_from_file_location(
