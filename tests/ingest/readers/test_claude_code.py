@@ -119,3 +119,38 @@ def test_broken_lines(read, jsonl):
     assert [s.content for s in got.trace.steps] == ["Hello"]
     assert got.report.records == 6
     assert sum(p.severity == "error" for p in got.problems) == 2
+
+
+def test_a_session_exported_as_a_list_reads_like_its_lines(read):
+    lines = [line("a", None, "user", "Hi"), line("b", "a", "assistant", text("Yes."))]
+    got = read(lines, "s-1.json")
+    assert got.report.format == "claude-code"
+    assert [s.agent for s in got.trace.steps] == ["user", "claude"]
+
+
+def test_what_the_user_types_ahead_and_what_teammates_send(read, jsonl):
+    queued = {"type": "queued_command", "prompt": "Also lint.", "commandMode": "prompt"}
+    notice = {"type": "queued_command", "prompt": "<task>", "commandMode": "task-notification"}
+    team = {"agentName": "tester", "teamName": "t"}
+    got = read(
+        jsonl(
+            line("a", None, "user", "Fix it"),
+            BASE | {"type": "attachment", "uuid": "q", "parentUuid": "a", "attachment": queued},
+            BASE | {"type": "attachment", "uuid": "n", "parentUuid": "q", "attachment": notice},
+            line("b", "n", "user", '<teammate-message teammate_id="lead">Go</teammate-message>'),
+            line("c", "b", "assistant", text("Done."), **team),
+        ),
+        "s-1.jsonl",
+    )
+    said = [(s.agent, s.content) for s in got.trace.steps]
+    assert said[:2] == [("user", "Fix it"), ("user", "Also lint.")]
+    assert [who for who, _ in said[2:]] == ["lead", "tester"]
+    assert got.report.skipped == 1
+
+
+def test_the_kind_of_a_sub_agent_is_noted_beside_its_file(read, jsonl, tmp_path):
+    (tmp_path / "agent-a1.meta.json").write_text('{"agentType": "Explore"}')
+    side = {"isSidechain": True, "agentId": "a1"}
+    log = jsonl(line("a", None, "user", "Look", **side), line("b", "a", "assistant", "x", **side))
+    trace = read(log, "agent-a1.jsonl").trace
+    assert [s.agent for s in trace.steps] == ["claude", "Explore"]

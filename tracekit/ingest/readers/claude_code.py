@@ -18,14 +18,17 @@ import msgspec
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.decode import decode_json
+from tracekit.ingest.documents import documents, in_lines
 from tracekit.ingest.meters import read_time, read_usage
 from tracekit.ingest.parts import as_text, read_content
 from tracekit.ingest.sources import Line, OpenSource
-from tracekit.trace import Outcome, Task, ToolCall, Trace, Usage
+from tracekit.trace import Outcome, Raw, Task, ToolCall, Trace, Usage
 
 MAIN = "claude"
 """The agent of a session; the log gives it no name."""
 
+_TEAMMATE = re.compile(r'\s*<teammate-message teammate_id="(?P<who>[^"\n]{1,80})"')
+"""Members of a team read each other's messages as if the user had typed them."""
 _DELEGATES = ("Task", "Agent")
 _BOOKKEEPING = {
     "file-history-snapshot": "a snapshot of file states",
@@ -44,7 +47,7 @@ class ClaudeCode:
 
     def sniff(self, head: bytes, name: str) -> float:
         """Sure when lines carry a session id beside the chain of parents."""
-        if head.lstrip(b"\xef\xbb\xbf \t\r\n\0")[:1] != b"{":
+        if head.lstrip(b"\xef\xbb\xbf \t\r\n\0")[:1] not in (b"{", b"["):
             return 0.0
         if b'"sessionId"' in head and (b'"parentUuid"' in head or b'"isSidechain"' in head):
             return 0.95
@@ -57,8 +60,7 @@ class ClaudeCode:
         """One trace per session in the file, in the order in which the sessions begin."""
         sessions: dict[str, _Session] = {}
         owners: dict[str, _Session] = {}
-        for line in source.lines():
-            record = _record(source, line)
+        for raw, record in _records(source):
             if isinstance(record, Problem):
                 yield record
                 continue
@@ -66,11 +68,11 @@ class ClaudeCode:
             id = as_text(record.get("sessionId"))
             session = above or sessions.get(id)
             if record.get("type") not in ("user", "assistant") or not _message(record):
-                yield source.skip(line.raw, _no_message(record))
+                yield source.skip(raw, _no_message(record))
             else:
                 if session is None:
                     session = sessions[id] = _Session(source, id)
-                session.add(line, record)
+                session.add(raw, record)
             if session is not None and record.get("uuid"):
                 owners[as_text(record["uuid"])] = session
                 session.follow(record)
@@ -78,14 +80,44 @@ class ClaudeCode:
             yield session.trace()
 
 
+def _records(source: OpenSource) -> Iterator[tuple[Raw, dict[str, Any] | Problem]]:
+    """The lines of a session; of an export the items of its list, or its documents."""
+    if in_lines(source):
+        for line in source.lines():
+            yield line.raw, _record(source, line)
+        return
+    for document in documents(source):
+        if isinstance(document, Problem):
+            yield Raw(record=""), document
+            continue
+        listed = isinstance(document.value, list)
+        pairs = source.records(document.value if listed else [document.value], "", document.line)
+        for raw, item in pairs:
+            yield raw, _object(source, raw, item)
+
+
 def _record(source: OpenSource, line: Line) -> dict[str, Any] | Problem:
     try:
         record = decode_json(line.data, source.limits.depth)
     except ValueError as error:
         return source.problem(line.raw, f"the line is not a JSON document: {error}")
-    if isinstance(record, dict):
-        return record
-    return source.problem(line.raw, "the line is not an object")
+    return _object(source, line.raw, record)
+
+
+def _object(source: OpenSource, raw: Raw, record: Any) -> dict[str, Any] | Problem:
+    if not isinstance(record, dict):
+        return source.problem(raw, "the line is not an object")
+    return _typed_ahead(record) or record
+
+
+def _typed_ahead(record: dict[str, Any]) -> dict[str, Any] | None:
+    """What the user typed while the agent worked, as the user's line that it stands for."""
+    told = record.get("attachment")
+    if not isinstance(told, dict) or told.get("type") != "queued_command":
+        return None
+    if told.get("commandMode", "prompt") != "prompt" or not told.get("prompt"):
+        return None
+    return record | {"type": "user", "message": {"role": "user", "content": told["prompt"]}}
 
 
 def _message(record: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +146,7 @@ class _Session:
         """Records of side chains, and the sub-agents whose chains they are in."""
         self.main = False
 
-    def add(self, line: Line, record: dict[str, Any]) -> None:
+    def add(self, raw: Raw, record: dict[str, Any]) -> None:
         """Append a line that is a step."""
         message = _message(record)
         content = read_content(message.get("content"))
@@ -127,7 +159,7 @@ class _Session:
         index = self.build.add(
             who,
             msgspec.structs.replace(content, tools=tools),
-            line.raw,
+            raw,
             to=self._delegate(who, tools),
             time=read_time(record.get("timestamp")),
             extra=self._extra(record, message),
@@ -150,8 +182,12 @@ class _Session:
         self.main = self.main or side is None
         if answers:
             return "tool"
+        own = side or as_text(record.get("agentName")) or MAIN
         if record["type"] == "assistant":
-            return side or MAIN
+            return own
+        mate = _TEAMMATE.match(text)
+        if mate is not None:
+            return mate["who"]
         return MAIN if side and record.get("parentUuid") is None else "user"
 
     def _side(self, record: dict[str, Any], text: str) -> str:
@@ -255,10 +291,19 @@ def _out(usage: Usage) -> int:
 
 
 def _kind_in_session(source: OpenSource, session: str, agent: str) -> str | None:
-    """The kind of a sub-agent with a file of its own, from the session beside its folder."""
-    if not re.fullmatch(r"[\w-]+", session) or not agent:
+    """The kind of a sub-agent with a file of its own: noted beside it, or told by the session.
+
+    The session lies above the folder of its sub-agents, or beside them (2.0).
+    """
+    if not re.fullmatch(r"[\w-]+", session) or not re.fullmatch(r"[\w-]+", agent):
         return None
-    data = source.sibling(f"../../{session}.jsonl")
+    try:
+        noted = decode_json(source.sibling(f"agent-{agent}.meta.json") or b"null")
+    except ValueError:
+        noted = None
+    if isinstance(noted, dict) and noted.get("agentType"):
+        return as_text(noted["agentType"])
+    data = source.sibling(f"../../{session}.jsonl") or source.sibling(f"{session}.jsonl")
     kinds: dict[str, str] = {}
     for line in (data or b"").split(b"\n"):
         if b'"Task"' not in line and b'"Agent"' not in line and agent.encode() not in line:
