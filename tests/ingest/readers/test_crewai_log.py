@@ -56,3 +56,16 @@ def test_broken_records(read):
     assert len(got.trace.steps) == 3
     assert [problem.severity for problem in got.problems] == ["error"]
     assert read([{"timestamp": 1, "task": 2, "agent": None, "status": 4}], "x.json").problems
+
+
+def test_older_records_name_the_agent_first(read_one):
+    log = (
+        '2024-05-01 10:00:00: agent="Cook", task="Boil", status="started"\n'
+        '2024-05-01 10:00:09: agent="Cook", task="It "boils"", status="completed"\n'
+    )
+    steps = read_one("crewai-log", log, "log.txt").steps
+    assert [(step.agent, step.content) for step in steps] == [
+        ("Cook", "Boil"),
+        ("Cook", 'It "boils"'),
+    ]
+    assert steps[1].parent == 0

@@ -74,6 +74,8 @@ def _text(source: OpenSource) -> Iterator[tuple[Raw, dict[str, Any] | Problem]]:
 def _members(text: str) -> dict[str, Any] | None:
     """A record taken apart at the names of its members; None without agent and status."""
     status = _STATUS.search(text)
+    if status is not None and text.startswith('agent="'):
+        return _agent_first(text[: status.start()], status["status"])
     before, named, agent = text[: status.start() if status else 0].rpartition('agent="')
     if status is None or not named:
         return None
@@ -87,6 +89,12 @@ def _members(text: str) -> dict[str, Any] | None:
     if rest_of_it.startswith(_OUTPUT):
         record["output"] = rest_of_it.removeprefix(_OUTPUT).rstrip().removesuffix('"')
     return record
+
+
+def _agent_first(text: str, status: str) -> dict[str, Any]:
+    """A record of 0.x: agent, then the task, in whose place a completed one has its output."""
+    agent, _, task = text.removeprefix('agent="').partition('", task="')
+    return {"agent": agent, "status": status, "task" if status == "started" else "output": task}
 
 
 def _json(source: OpenSource) -> Iterator[tuple[Raw, dict[str, Any] | Problem]]:
@@ -124,7 +132,7 @@ class _Kickoff:
         """Append a record; a completed task answers the step that started it."""
         key, now = _key(record), read_instant(record.get("timestamp"))
         started = record.get("status") == "started"
-        parent = None if started else self._open.pop(key, None)
+        parent = None if started else self._opened(key, record)
         begun = self.build.steps[parent].time if parent is not None else None
         index = self.build.add(
             _agent(record) or None,
@@ -147,6 +155,14 @@ class _Kickoff:
         if started:
             self._started[key] = self._open[key] = index
         self._last = now if now is not None else self._last
+
+    def _opened(self, key: str, record: dict[str, Any]) -> int | None:
+        """The step that started what a record completes; without a task the agent's last one."""
+        if not key:
+            agent = _agent(record)
+            own = (k for k, at in self._open.items() if self.build.steps[at].agent == agent)
+            key = next(reversed(list(own)), "")
+        return self._open.pop(key, None)
 
     def trace(self) -> Trace:
         """The trace of the kickoff; its task is the first one that was started."""
