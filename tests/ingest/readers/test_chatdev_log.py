@@ -82,3 +82,21 @@ def test_a_log_that_ends_abruptly(read, speakers):
     got = read(NEW[: NEW.index("**Programmer<->")], "cut.log", FORMAT)
     assert speakers(got.trace)[-1] == "System"
     assert all(problem.severity == "skip" for problem in got.problems)
+
+
+def test_the_person_who_takes_part_is_not_the_system(read, speakers):
+    log = (
+        record("**[Preprocessing]**\n\n**task_prompt**: Make a timer\n\n**project_name**: T")
+        + record("System: **[Human-Agent-Interaction]**\n\nType 'end' to submit.")
+        + record(
+            "**[User Provided Comments]**\n\n In the #1 of total 5 comments: \n\nA stop button."
+        )
+        + record(
+            "dev ops: **dev ops<->Code Reviewer on : CodeReviewHuman, turn 0**\n\n[x]\n\nDone."
+        )
+        + record("**[Execute Detail]**\n\nexecute SimplePhase:[Test]")
+    )
+    trace = read(log, "T.log").trace
+    assert speakers(trace) == ["System", "user", "dev ops", "System"]
+    assert [step.kind for step in trace.steps] == ["system", "message", "message", "system"]
+    assert trace.steps[2].to == "Code Reviewer"

@@ -2,7 +2,7 @@
 
 A record starts with `[year-DAY-month time LEVEL]`. Roles speak in turns of a phase; what the
 company's software reports without a speaker (updated code, test reports, conclusions) is spoken
-by `System`. Token counts belong to the answer that follows them. Lines of the web server and of
+by `System`; comments of the person who takes part by `user`. Token counts belong to the answer that follows them. Lines of the web server and of
 httpx, the preamble and the closing figures are no steps; the last two stay in `extra`.
 """
 
@@ -22,7 +22,7 @@ from tracekit.ingest.textlog import Entry, between, log_entries, strip_ansi
 from tracekit.trace import Inputs, Message, Raw, StepKind, Task, Time, ToolCall, Trace, Usage
 
 _HEADER = re.compile(r"^\[(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?P<level>[A-Z]+)\] ?")
-_SAYS = re.compile(r"^(?P<who>[A-Z][\w .'-]{0,60}): \*\*(?P<what>.{1,300}?)\*\*\s*$")
+_SAYS = re.compile(r"^(?P<who>[^\W\d_][\w .,&/'-]{0,60}): \*\*(?P<what>.{1,300}?)\*\*\s*$")
 _TURN = re.compile(r"^(?P<one>.+?)<->(?P<other>.+?) on ?: ?(?P<phase>.+?), turn (?P<turn>\d+)$")
 _OLD = re.compile(
     r"^\[(?P<turn>\d+)\] AI (?P<side>Assistant|User) \((?P<who>[^()\n]+)\)(?P<rest>.*)$"
@@ -32,7 +32,8 @@ _NOISE = ("flask app.py did not start", "HTTP Request: ", "AgentTech Starts", "A
           "log_filename: ")  # fmt: skip
 _COUNT = re.compile(r"(?P<name>prompt_tokens|completion_tokens|cost):? *\$?(?P<number>[\d.]+)")
 _SELF = re.compile(r"You are (?:an? )?(?P<who>[A-Z][\w ]+?)[.,]")
-_RESULTS = ("Test Reports", "Test Info", "CMD Execute", "Execute Detail")
+_RESULTS = ("Test Reports", "Test Info", "CMD Execute")
+_HUMAN = "User Provided Comments"
 
 
 class ChatDevLog:
@@ -148,13 +149,17 @@ class _Run:
         if name in _RESULTS:
             kind, tools = "tool_result", (ToolCall(name, result=text),)
         extra = {"report": name} if name else {}
+        if name == _HUMAN:
+            self._step("user", text, entry, extra=extra)
+            self._build.agent("user", role="user")
+            return
         self._step("System", text, entry, kind=kind, tools=tools, extra=extra)
 
     def _step(self, who: str, text: str, entry: Entry, **fields: Any) -> None:
         """Append a step; the first count of tokens that waits belongs to a role's turn."""
         raws = [entry.raw]
         usage: Usage | None = None
-        answers = who != "System" and fields["extra"].get("record") != "Start Chat"
+        answers = who not in ("System", "user") and fields["extra"].get("record") != "Start Chat"
         if not answers:
             self._settle()
         while answers and self._spent and usage is None:
