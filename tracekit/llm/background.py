@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from tracekit.errors import UsageError
@@ -39,14 +39,14 @@ class Background:
             future.cancel()
             raise
 
-    def close(self) -> None:
-        """Cancel what is under way, wait for its end, and stop the thread."""
+    def close(self, last: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Cancel what is under way, wait for its end, do one `last` thing, and stop the thread."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._wind_down(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._wind_down(last), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._loop.close()
@@ -60,9 +60,11 @@ class Background:
                 self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    async def _wind_down(self) -> None:
+    async def _wind_down(self, last: Callable[[], Awaitable[None]] | None) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        if last is not None:
+            await last()
         await self._loop.shutdown_asyncgens()

@@ -49,7 +49,8 @@ class Client:
     """Calls models, from any thread and any event loop; close it, or use it in `with`.
 
     One client holds one bound on concurrency, one budget and one store for all who share it.
-    A failed call raises a `CallError`; nothing else is asked in its place.
+    A failed call raises a `CallError`; nothing else is asked in its place. The store is the
+    client's own from then on, and is closed with it.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Client:
         budget = budget or Budget()
         if budget.account and self.store.mode in ("off", "replay"):
             raise UsageError("an account is kept in a store: give one, in mode cache or record")
-        self._purse = Purse(budget, self.store.db if budget.account else memory())
+        self._sums = self.store.db if budget.account else memory()
+        self._purse = Purse(budget, self._sums)
         self._spent = Spent()
         self._background = Background()
         self._slots = asyncio.Semaphore(endpoint.concurrency)
@@ -111,11 +113,9 @@ class Client:
         return msgspec.structs.replace(self._spent)
 
     def close(self) -> None:
-        """End what is under way and close connections and store."""
-        if self._transport is not None:
-            transport, self._transport = self._transport, None
-            self.wait(transport.close())
-        self._background.close()
+        """End what is under way, close connections and store."""
+        self._background.close(self._transport.close if self._transport else None)
+        self._sums.close()
         self.store.close()
 
     def __enter__(self) -> Client:

@@ -15,7 +15,10 @@ NO_KEY = "none"
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """When a failed try is followed by another; see `tracekit.llm.errors` for which failures."""
+    """When a failed try is followed by another; `tracekit.llm.errors` says after which failures.
+
+    Raises `UsageError` for numbers that make no sense.
+    """
 
     tries: int = 5
     """The most requests sent for one call."""
@@ -25,6 +28,10 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """The longest wait, in seconds. A server that asks for a longer one is not waited for."""
     total: float = 600.0
     """Seconds after which no new try begins."""
+
+    def __post_init__(self) -> None:
+        if self.tries < 1 or min(self.first, self.longest) < 0 or self.total <= 0:
+            raise UsageError("tries must be at least 1, waits not negative, and total above 0")
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +60,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError("the URL must hold no key; name a variable in key_env instead")
         if parts.path.rstrip("/").endswith("/completions"):
             raise UsageError(f"{self.url!r}: leave out /chat/completions")
-        if self.concurrency < 1 or self.retry.tries < 1 or self.timeout <= 0:
-            raise UsageError("concurrency and tries must be at least 1, timeout above 0")
+        if self.concurrency < 1 or self.timeout <= 0:
+            raise UsageError("concurrency must be at least 1, and timeout above 0")
 
     def key(self) -> str:
         """The key from the environment; raises `UsageError` when the variable is not set."""
@@ -68,7 +75,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_local(self) -> bool:
-        """Whether the server is this machine, which no proxy can reach for us.
+        """Whether the server runs on this machine.
 
         >>> Endpoint(url="http://127.0.0.1:8000/v1").is_local
         True

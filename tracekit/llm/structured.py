@@ -105,8 +105,8 @@ def _value(text: str, type: type[T], check: Callable[[T], object] | None) -> T:
     fenced = FENCE.match(stripped)
     try:
         value = msgspec.json.decode(fenced[1] if fenced else stripped, type=type)
-    except RecursionError:
-        raise ValueError("the JSON is nested too deeply") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
     if check is not None:
         check(value)
     return value

@@ -62,6 +62,7 @@ class Transport:
         self._endpoint = endpoint
         self._key = endpoint.key()
         self._sdk = require("openai", extra="llm")
+        plain = endpoint.is_local and endpoint.url.startswith("http:")
         self._client: AsyncOpenAI = self._sdk.AsyncOpenAI(
             api_key=self._key,
             base_url=endpoint.url,
@@ -69,7 +70,8 @@ class Transport:
             timeout=None,  # the whole try is timed, not each of its reads
             http_client=self._sdk.DefaultAsyncHttpxClient(
                 follow_redirects=False,
-                trust_env=not endpoint.is_local,
+                trust_env=not endpoint.is_local,  # no proxy reaches this machine for us
+                verify=not plain,  # certificates take 0.3 s to load
                 event_hooks={"request": [self._strip]},
             ),
         )
@@ -85,7 +87,8 @@ class Transport:
         except CallError as error:
             raise self._told(error) from None
         except ValueError as error:  # bytes that are no UTF-8, a piece that is no JSON
-            raise self._told(MalformedAnswer(f"the answer cannot be read: {error}")) from None
+            what, raw = f"the answer cannot be read: {error}", str(getattr(error, "doc", ""))
+            raise self._told(MalformedAnswer(what, raw=raw)) from None
         except Exception as error:
             # `from None`: the SDK's errors carry the request, and the request carries the key
             raise self._told(self._classified(error)) from None
@@ -154,12 +157,14 @@ def refused(error: APIStatusError) -> CallError:
     said = body.get("message") if isinstance(body, Mapping) else None
     raw = error.response.text[:RAW]
     what = f"status {status}: {said or raw or error.response.reason_phrase!s:.500}"
+    after = retry_after(error.response.headers)
+    asked = "" if after is None else f" (it asks to wait {after:.0f} s)"
     if status == 429:
         if error.code == "insufficient_quota":  # waiting does not help
             return RequestRefused(what, raw=raw)
-        return RateLimited(what, raw=raw, after=retry_after(error.response.headers))
+        return RateLimited(what + asked, raw=raw, after=after)
     if status >= 500 or status == 408:
-        return ServerFailed(what, raw=raw, after=retry_after(error.response.headers))
+        return ServerFailed(what + asked, raw=raw, after=after)
     if status in (401, 403):
         return KeyRefused(f"{what} (is key_env the right variable?)", raw=raw)
     if status < 400:
