@@ -151,22 +151,30 @@ def _media(part: dict[str, Any], kind: str) -> Media:
     return Media(at=0, type=mime, sha256=hashlib.sha256(blob).hexdigest(), size=len(blob))
 
 
+_ASKING = ("tool_use", "tool_call", "tool-call", "server_tool_use", "function_call")
+_ANSWERING = (
+    "tool_result", "tool-result", "tool_call_response", "tool-return", "function_call_output"
+)  # fmt: skip
+_CALL_IDS = ("tool_use_id", "call_id", "tool_call_id", "toolCallId")
+_TOOL_NAMES = ("name", "tool_name", "toolName")
+
+
 def _tool_part(part: Any) -> ToolCall | None:
     """A tool request or answer that is written as a content part, else None."""
     if not isinstance(part, dict):
         return None
-    kind = part.get("type")
-    if kind in ("tool_use", "tool_call", "server_tool_use", "function_call"):
+    kind = part.get("type") or part.get("part_kind")
+    if kind in _ASKING:
         return read_call(part)
-    if kind in ("tool_result", "tool_call_response", "function_call_output"):
+    if kind in _ANSWERING:
         result = next(
             (part[k] for k in ("content", "result", "response", "output") if k in part), ""
         )
         text = read_content(result).text if isinstance(result, list) else as_text(result)
         failed = bool(part.get("is_error"))
-        call_id = part.get("tool_use_id") or part.get("call_id") or part.get("id")
+        call_id = next((part[k] for k in (*_CALL_IDS, "id") if part.get(k)), None)
         return ToolCall(
-            name=as_text(part.get("name")),
+            name=as_text(next((part[k] for k in _TOOL_NAMES if part.get(k)), None)),
             result=text,
             error=text if failed else None,
             call_id=as_text(call_id) or None,
@@ -214,11 +222,13 @@ def read_call(call: Any) -> ToolCall:
         ),
         None,
     )
-    named = call["function"] if isinstance(call.get("function"), str) else inner.get("name")
+    named: Any = call.get("function")
+    if not isinstance(named, str):
+        named = next((inner[k] for k in _TOOL_NAMES if inner.get(k)), None)
     return ToolCall(
         name=as_text(named),
         arguments=maybe_json(arguments),
-        call_id=as_text(call.get("id") or call.get("call_id") or call.get("tool_call_id")) or None,
+        call_id=as_text(next((call[k] for k in ("id", *_CALL_IDS) if call.get(k)), None)) or None,
     )
 
 

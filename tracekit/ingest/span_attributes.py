@@ -8,6 +8,7 @@ of formats with fields of their own fill in `Span.role`, `given` and `made` inst
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -188,6 +189,8 @@ def agent_of(span: Span, role: Role) -> str | None:
         named = attributes.get("gen_ai.agent.name") or attributes.get("agent.name")
         if isinstance(named, str) and named and role in ("llm", "tool"):
             return named
+        if role == "chain" and span.name.startswith("AgentWorkflow."):
+            return _workflow_member(span)
         nowhere = role in ("noise", "setup") or not span.shape[_GRAPH]
         return None if nowhere else graph_node(attributes)
     for key in span.shape[_NAMES]:
@@ -200,6 +203,22 @@ def agent_of(span: Span, role: Role) -> str | None:
     if span.name.endswith("._execute_core"):
         return _crew_member(span)
     return _from_name(span.name)
+
+
+_CURRENT = re.compile(r"""current_agent_name\\*['"]?\s*[:=]\s*\\*['"](?P<name>[^'"\\]{1,200})""")
+
+
+def _workflow_member(span: Span) -> str | None:
+    """LlamaIndex's workflow says whose turn it is in the event that a step is given or gives."""
+    told = (
+        span.attributes.get("input.value") or span.given,
+        span.attributes.get("output.value") or span.made,
+    )
+    for value in told:
+        found = _CURRENT.search(as_text(value))
+        if found is not None:
+            return found["name"]
+    return None
 
 
 def _crew_member(span: Span) -> str | None:
@@ -215,6 +234,8 @@ def _crew_member(span: Span) -> str | None:
 def _from_name(name: str) -> str | None:
     if name.startswith("agent_run [") and name.endswith("]"):
         return name[11:-1] or None
+    if name.endswith(".take_step"):
+        return None  # LlamaIndex: a method of the class that all agents of the workflow share
     for prefix in _PREFIXES:
         if name.startswith(prefix):
             name = name[len(prefix) :].strip("'\"")

@@ -164,7 +164,7 @@ def _from_dict(item: dict[str, Any], role: str) -> Said:
         (item[k] for k in ("content", "parts", "contents", "text", "summary") if item.get(k)), None
     )
     if content is None and not speaks:
-        known = item.get("tool_calls") or item.get("function_call")
+        known = item.get("tool_calls") or item.get("toolCalls") or item.get("function_call")
         return Said(role, "" if known else as_text(item), _asks(item))
     return _said(speaks or role, _content(content), item)
 
@@ -211,7 +211,7 @@ def _said(role: str, content: Content, item: dict[str, Any]) -> Said:
 
 def _asks(item: dict[str, Any]) -> tuple[ToolCall, ...]:
     beside = item.get("additional_kwargs")
-    calls = maybe_json(item.get("tool_calls"))
+    calls = maybe_json(item.get("tool_calls") or item.get("toolCalls"))
     if not calls and isinstance(beside, dict):
         calls = beside.get("tool_calls")
     calls = [c.get("tool_call", c) if isinstance(c, dict) else c for c in _listed(calls)]

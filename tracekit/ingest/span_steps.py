@@ -26,7 +26,7 @@ from tracekit.ingest.span_messages import Said
 from tracekit.ingest.span_tools import offered_tools, tool_call
 from tracekit.ingest.span_tree import Node
 from tracekit.names import UNKNOWN, folded, handoff_target, speaker
-from tracekit.trace import Inputs, Message, StepKind, Time, ToolCall
+from tracekit.trace import Inputs, Message, StepKind, Time, ToolCall, Usage
 
 _ACTS = ("llm", "tool", "retriever")
 
@@ -93,14 +93,18 @@ class Stepper:
             if found.text or found.asks or found.media:
                 lead, said = member, found
                 break
-        messages = next((m for n in (lead, *group) if (m := heard(n.span))), [])
-        usages = [usage for n in group if (usage := usage_of(n.span)) is not None]
-        agent = next((n.own_agent for n in group if n.own_agent), None) or node.agent
+        messages = heard(lead.span)
+        usages: list[Usage] = []
+        agent = error = None
         for member in group:
-            if offered := offered_tools(member.span):
-                self.tools.update(offered)
+            messages = messages or heard(member.span)
+            agent = agent or member.own_agent
+            error = error or error_of(member.span)
+            if (usage := usage_of(member.span)) is not None:
+                usages.append(usage)
+            self.tools.update(offered_tools(member.span))
+        agent = agent or node.agent
         spans = [lead.span, *(m.span for m in group if m is not lead)]
-        error = next((e for n in group if (e := error_of(n.span))), None)
         target = self._target(said.asks)
         index = self._add(
             node,
@@ -242,6 +246,9 @@ class Stepper:
                 target = named
             if call.name.startswith("handoff to "):
                 target = call.name[len("handoff to ") :]
+            elif call.name == "handoff":  # LlamaIndex, OpenLLMetry
+                named = arguments.get("to_agent")
+                target = named if isinstance(named, str) else None
             if target:
                 return self._team.get(folded(target), target)
         return None
@@ -280,7 +287,7 @@ class Stepper:
             extra["handoff"] = handoff
         if fields.get("parent") is None:
             fields["parent"] = self._above(node)
-        raws = [raw for s in spans for raw in (s.raw, *s.also)]
+        raws = [raw for s in spans for raw in ((s.raw, *s.also) if s.also else (s.raw,))]
         index = self.build.add(
             acting, text, raws, kind=kind, time=_time(spans), extra=extra, **fields
         )
@@ -356,7 +363,7 @@ def _kind_of(said: Said) -> StepKind:
     return "thought" if said.thought and said.text else "message"
 
 
-def _joined_usage(usages: list[Any]) -> Any:
+def _joined_usage(usages: list[Usage]) -> Usage | None:
     """One usage out of what several spans say of one call; the first that knows a thing is right."""
     if len(usages) < 2:
         return usages[0] if usages else None

@@ -37,6 +37,8 @@ def tool_call(span: Span) -> ToolCall:
     arguments = first_of(span, _ARGUMENTS)
     if arguments is None:
         arguments = text_in(span)
+    if arguments is None and "gen_ai.handoff.to_agent" in attributes:
+        arguments = {"to_agent": attributes["gen_ai.handoff.to_agent"]}
     result = first_of(span, _RESULTS)
     if result is None:
         result = text_out(span)
@@ -92,12 +94,15 @@ def _plain_arguments(value: Any) -> Any:
     if isinstance(value, str) and value[:2] in ("{'", "['"):
         printed = read_repr(value)
         value = value if printed is None else printed
-    if isinstance(value, dict) and {"args", "kwargs"} <= value.keys():
-        args, kwargs = value["args"], value["kwargs"]
+    if isinstance(value, dict) and isinstance(value.get("kwargs"), dict) and value.keys() <= _WRAP:
+        args, kwargs = value.get("args"), value["kwargs"]
         if not args:
             return kwargs
         return args if not kwargs else {"args": args, "kwargs": kwargs}
     return value
+
+
+_WRAP = {"args", "kwargs", "sanitize_inputs_outputs"}
 
 
 def tool_text(value: Any) -> tuple[str | None, str | None]:
@@ -108,7 +113,11 @@ def tool_text(value: Any) -> tuple[str | None, str | None]:
     """
     decoded = maybe_json(value)
     if isinstance(decoded, dict):
-        if "lc" in decoded or decoded.get("type") in ("tool", "ToolMessage"):
+        if (
+            "lc" in decoded
+            or decoded.get("type") in ("tool", "ToolMessage")
+            or (decoded.get("role") == "tool" and "content" in decoded)
+        ):
             messages = read_messages([decoded], "tool")
             failed = decoded.get("status") == "error"
             return messages[0].text, messages[0].text if failed else None

@@ -96,3 +96,34 @@ def test_openai_responses_and_their_requests(read_one):
     assert [(m.role, m.content) for m in step.inputs.messages] == [
         ("user", "Weather?"), ("tool", "wind"),
     ]  # fmt: skip
+
+
+def test_a_llamaindex_workflow_names_its_agents_in_its_events(read_one):
+    def turn(id, agent, second, output):
+        return [
+            observation(id, None, "CHAIN", "AgentWorkflow.run_agent_step", second,
+                        input=coded({"ev": {"input": [], "current_agent_name": agent}})),
+            observation(f"{id}a", id, "AGENT", "FunctionAgent.take_step", second),
+            observation(f"{id}b", f"{id}a", "GENERATION", "OpenAI.chat", second, output=coded(output)),
+        ]  # fmt: skip
+
+    asked = {"name": "handoff", "arguments": coded({"to_agent": "Writer", "reason": "facts known"})}
+    first = turn(
+        "1", "Finder", 1, {"role": "assistant", "content": "", "tool_calls": [{"function": asked}]}
+    )
+    ran = observation("2", None, "TOOL", "FunctionTool.acall", 2, output=coded("Writer goes on"),
+                      metadata=coded({"tool.name": "handoff"}),
+                      input=coded({"kwargs": {"to_agent": "Writer", "reason": "facts known"}}))  # fmt: skip
+    last = turn("3", "Writer", 3, {"role": "assistant", "content": "Owls are birds."})
+    trace = read_one("langfuse-export", {"trace": TRACE, "observations": [*first, ran, *last]})
+    assert [(s.agent, s.kind, s.to, s.parent) for s in trace.steps] == [
+        ("Finder", "handoff", "Writer", None), ("Finder", "tool_result", None, 0),
+        ("Writer", "message", None, None),
+    ]  # fmt: skip
+
+
+def test_the_message_of_a_tool_is_its_text(read_one):
+    said = coded({"role": "tool", "content": "clouds", "tool_call_id": "x", "name": "look"})
+    tool = observation("c", "a", "TOOL", "look", 3, output=said)
+    trace = read_one("langfuse-export", {"trace": TRACE, "observations": [AGENT, tool]})
+    assert (trace.steps[0].content, trace.steps[0].tool.call_id) == ("clouds", "x")
