@@ -101,3 +101,24 @@ def test_wrong_types(read):
     assert len(got.trace.steps) == 2
     assert len(got.problems) == 1
     assert read({"events": 3}, format="google-adk").traces == []
+
+
+def _said(who, text, **more):
+    return {"author": who, "invocation_id": "i", "content": {"parts": [{"text": text}]}} | more
+
+
+def test_events_one_a_line_are_one_session(read, jsonl):
+    got = read(jsonl(_said("user", "Roll"), _said("dice", "4")))
+    assert got.report.format == "google-adk"
+    assert [(s.agent, s.content) for s in got.trace.steps] == [("user", "Roll"), ("dice", "4")]
+
+
+def test_results_of_an_evaluation_hold_its_sessions(read):
+    session = {"id": "s", "app_name": "dice", "events": [_said("user", "Roll"), _said("dice", "4")]}
+    cases = [
+        {"eval_id": "c", "final_eval_status": status, "session_details": session}
+        for status in (1, 2)
+    ]
+    got = read({"eval_set_result_id": "r", "eval_case_results": cases})
+    assert [t.outcome.status for t in got.traces] == ["success", "failure"]
+    assert [s.agent for s in got.traces[0].steps] == ["user", "dice"]

@@ -20,7 +20,10 @@ from tracekit.ingest.meters import read_time, read_usage
 from tracekit.ingest.parts import as_text, read_content
 from tracekit.ingest.sources import OpenSource
 from tracekit.names import by_role, handoff_target
-from tracekit.trace import Outcome, Raw, Task, ToolCall, Trace
+from tracekit.trace import Outcome, Raw, Status, Task, ToolCall, Trace
+
+_VERDICTS: dict[str, Status] = {"1": "success", "2": "failure"}
+"""How ADK numbers passed and failed evaluations."""
 
 
 class GoogleAdk:
@@ -42,10 +45,16 @@ class GoogleAdk:
         return 0.9 if first else 0.7 if bare else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
-        """One trace per session or evaluation case."""
+        """One trace per session or evaluation case; events one a line are one session."""
+        lines: _Run | None = None
         for document in documents(source):
             if isinstance(document, Problem):
                 yield document
+                continue
+            if document.line is not None and _is_event(document.value):
+                lines = lines or _Run(source, {}, "", None)
+                raw = Raw(record=document.line, line=document.line)
+                yield from lines.event(raw, document.value)
                 continue
             found = False
             for where, record in _runs(document.value):
@@ -56,6 +65,12 @@ class GoogleAdk:
             if not found:
                 what = "there are neither events nor evaluation cases"
                 yield source.problem(None, what, line=document.line)
+        if lines is not None:
+            yield lines.trace(source.default_id(), ())
+
+
+def _is_event(value: Any) -> bool:
+    return isinstance(value, dict) and "author" in value and "events" not in value
 
 
 def _runs(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -67,9 +82,16 @@ def _runs(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         for index, case in enumerate(cases if isinstance(cases, list) else ()):
             if isinstance(case, dict):
                 yield f"/{'eval_cases' if 'eval_cases' in value else 'evalCases'}/{index}", case
-        session = value.get("session")
-        if isinstance(session, dict):
-            yield from (("/session" + where, run) for where, run in _runs(session))
+        results = _get(value, "eval_case_results")
+        for index, case in enumerate(results if isinstance(results, list) else ()):
+            key = "eval_case_results" if "eval_case_results" in value else "evalCaseResults"
+            if isinstance(case, dict):
+                yield from ((f"/{key}/{index}{where}", run) for where, run in _runs(case))
+        for key in ("session", "session_details", "sessionDetails"):
+            if isinstance(value.get(key), dict):
+                status = _get(value, "final_eval_status")
+                about = {"final_eval_status": status} if status is not None else {}
+                yield from ((f"/{key}{where}", run | about) for where, run in _runs(value[key]))
     elif isinstance(value, list):
         if any(isinstance(item, dict) and "author" in item for item in value):
             yield "", {"events": value, "": True}
@@ -97,7 +119,7 @@ class _Run:
         if "events" in record:
             pointer = self.where + ("" if "" in record else "/events")
             for raw, event in self.source.records(record["events"], pointer, self.line):
-                yield from self._event(raw, event)
+                yield from self.event(raw, event)
             known: tuple[str, ...] = ("events", "")
         elif isinstance(record.get("data"), list):
             for index, turn in enumerate(record["data"]):
@@ -108,13 +130,21 @@ class _Run:
             for index, turn in enumerate(turns if isinstance(turns, list) else ()):
                 yield from self._turn(f"{self.where}/conversation/{index}", turn)
             known = ("conversation",)
+        yield self.trace(fallback, known)
+
+    def trace(self, fallback: str, known: tuple[str, ...]) -> Trace:
+        """The finished trace; `known` are members of the record that became steps."""
+        record = self.record
         id = _get(record, "id") or _get(record, "eval_id") or record.get("name")
         said = [s for s in self.build.steps if s.content and s.agent != "user" and not s.tools]
         outcome = Outcome(answer=said[-1].content if said else None)
         if self.failure is not None:
             outcome = Outcome("failure", outcome.answer, reason=self.failure, by="error_code")
+        verdict = _VERDICTS.get(as_text(_get(record, "final_eval_status")))
+        if verdict is not None:
+            outcome = Outcome(verdict, outcome.answer, reason=self.failure, by="final_eval_status")
         question = next((s.content for s in self.build.steps if s.agent == "user"), "")
-        yield self.build.trace(
+        return self.build.trace(
             as_text(id) or fallback,
             task=Task(question=question, expected=self.expected),
             outcome=outcome,
@@ -122,7 +152,8 @@ class _Run:
             sha256=self.source.sha256,
         )
 
-    def _event(self, raw: Raw, event: Any) -> Iterator[Problem]:
+    def event(self, raw: Raw, event: Any) -> Iterator[Problem]:
+        """Append an event that is a step, or say why it is none."""
         if not isinstance(event, dict):
             yield self.source.problem(raw, "an event is not an object")
             return
