@@ -91,9 +91,12 @@ def _read_iso(value: str) -> float | None:
     if not value[:4].isdigit():
         return None
     try:
-        moment = datetime.fromisoformat(value.strip().replace(" UTC", "Z"))
+        moment = datetime.fromisoformat(value)
     except ValueError:
-        return None
+        try:
+            moment = datetime.fromisoformat(value.strip().replace(" UTC", "Z"))
+        except ValueError:
+            return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

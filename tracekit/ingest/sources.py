@@ -22,6 +22,7 @@ from tracekit.trace import Raw
 
 HEAD = 64 * 1024
 """Bytes of a file that sniffing may look at."""
+_BUFFER = 256 * 1024
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +80,7 @@ class Blob:
     @classmethod
     def on_disk(cls, file: Path) -> Blob:
         """The blob of a plain file."""
-        return cls(lambda: file.open("rb"), file=file)
+        return cls(lambda: file.open("rb", buffering=_BUFFER), file=file)
 
     def beside(self, relative: str, limit: int) -> bytes | None:
         """Content of a neighbour, None when there is none or it is larger than `limit` bytes."""

@@ -97,11 +97,12 @@ class _Glance(msgspec.Struct, gc=False):
 
 
 _glance = msgspec.json.Decoder(_Glance).decode
+_trace_id = lru_cache(maxsize=1024)(hex_id)
 
 
 def _trace_of(line: Line) -> str | None:
     try:
-        return hex_id(_glance(line.data).context.trace_id)
+        return _trace_id(_glance(line.data).context.trace_id)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -194,14 +195,14 @@ def _read_plain(number: int, span: _Plain) -> Span:
     id = hex_id(span.context.span_id)
     return Span(
         id=id,
-        trace=hex_id(span.context.trace_id),
+        trace=_trace_id(span.context.trace_id),
         parent=hex_id(span.parent_id) or None,
         name=span.name,
         attributes=span.attributes,
         raw=Raw(record=number, line=number, span=id or None),
         start=read_instant(span.start_time),
         end=read_instant(span.end_time),
-        failed=is_error(span.status.status_code),
+        failed=span.status.status_code is not None and is_error(span.status.status_code),
         reason=span.status.description or None,
         resource=_decoded_resource(bytes(span.resource)),
     )

@@ -146,12 +146,11 @@ def hex_id(value: Any) -> str:
     >>> hex_id("AAAAAAAAAAE="), hex_id("0x00F1"), hex_id(255), hex_id("0000000000000000")
     ('0000000000000001', '00f1', 'ff', '')
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:x}" if value > 0 else ""
-    if not isinstance(value, str) or not value:
-        return ""
+    if not isinstance(value, str):
+        known = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        return f"{value:x}" if known else ""
     text = value.lower().removeprefix("0x")
-    if len(value) in (12, 24) and value.endswith("="):
+    if value[-1:] == "=" and len(value) in (12, 24):
         try:
             text = base64.b64decode(value, validate=True).hex()
         except (binascii.Error, ValueError):
