@@ -4,8 +4,10 @@
 
 Writes a file of OpenTelemetry SDK spans (1 to 4 KB each, 20 attributes, runs of 40 spans,
 interleaved in groups of 8 runs), then reads it in fresh processes: with `json.loads` alone, with a
-pydantic model of the same span, and with tracekit to typed traces. Peak memory is that of the
-reading process; scaling compares one worker with two over two equal files.
+pydantic model of the same span, and with tracekit to typed traces. Speed is by processor time
+(user and system, imports included), so that other work on the machine spoils it less; the readers
+take turns and the best turn of each counts. Peak memory is that of the reading process. Scaling
+compares the wall time of one worker with that of two, over two equal files.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 WORDS = [
     "the",
@@ -126,11 +129,10 @@ def write(path: Path, megabytes: float, seed: int = 1) -> None:
 
 READERS = {
     "json.loads": """
-import json, sys
-for line in open(sys.argv[1], "rb"): json.loads(line)
+for line in open(sys.argv[1], "rb"):
+    json.loads(line)
 """,
     "pydantic": """
-import sys
 from pydantic import BaseModel
 class Context(BaseModel):
     trace_id: str
@@ -149,64 +151,65 @@ class Span(BaseModel):
     events: list[dict]
     links: list[dict]
     resource: dict
-for line in open(sys.argv[1], "rb"): Span.model_validate_json(line)
+for line in open(sys.argv[1], "rb"):
+    Span.model_validate_json(line)
 """,
     "tracekit": """
-import sys
 from tracekit.ingest.pipeline import load
-steps = sum(len(trace.steps) for trace in load(sys.argv[1]))
-assert steps, "nothing was read"
+assert sum(len(trace.steps) for trace in load(sys.argv[1])), "nothing was read"
 """,
-    "batch of 1": """
-import sys, pathlib
+    "one worker": """
 from tracekit.ingest.batch import ingest_to
-if __name__ == "__main__": ingest_to(sys.argv[1:], pathlib.Path(sys.argv[1]).parent / "out.jsonl")
+ingest_to(sys.argv[1:], sys.argv[1] + ".out")
 """,
-    "batch of 2": """
-import sys, pathlib
+    "two workers": """
 from tracekit.ingest.batch import ingest_to
-if __name__ == "__main__":
-    ingest_to(sys.argv[1:], pathlib.Path(sys.argv[1]).parent / "out.jsonl", jobs=2)
+ingest_to(sys.argv[1:], sys.argv[1] + ".out", jobs=2)
 """,
 }
 
 TIMER = """
-import resource, sys, time
-began = time.perf_counter()
+import json, resource, sys, time
+if __name__ == "__main__":
+    began = time.perf_counter()
 {code}
-took = time.perf_counter() - began
-print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    wall = time.perf_counter() - began
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024)
 """
 
 
-def measure(name: str, *files: Path, repeats: int = 3) -> tuple[float, float]:
-    """(best seconds, peak MB) of a reader in fresh processes, imports included."""
-    best, peak = float("inf"), 0.0
-    for _ in range(repeats):
-        script = files[0].parent / "reader.py"
-        script.write_text(
-            TIMER.format(code=READERS[name]) if "batch" not in name else _guarded(name)
-        )
-        done = subprocess.run(
-            [sys.executable, str(script), *map(str, files)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        seconds, kilobytes = done.stdout.split()[-2:]
-        best, peak = min(best, float(seconds)), max(peak, float(kilobytes) / 1024)
-    return best, peak
+class Measured(NamedTuple):
+    """One reading, imports included."""
+
+    cpu: float
+    """Seconds of processor time of the reading process."""
+    wall: float
+    """Seconds on the clock."""
+    peak: float
+    """Largest memory of the reading process in MB."""
 
 
-def _guarded(name: str) -> str:
-    body = READERS[name].split("if __name__")[0]
-    jobs = ", jobs=2" if name.endswith("2") else ""
-    return (
-        f"import resource, time\n{body}\nif __name__ == '__main__':\n"
-        "    began = time.perf_counter()\n"
-        f"    ingest_to(sys.argv[1:], pathlib.Path(sys.argv[1]).parent / 'out.jsonl'{jobs})\n"
-        "    print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
-    )
+def measure(name: str, *files: Path) -> Measured:
+    """Read the files in a fresh process."""
+    script = files[0].parent / "reader.py"  # a file, because workers import it again
+    script.write_text(TIMER.format(code=textwrap.indent(READERS[name], "    ")))
+    command = [sys.executable, str(script), *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    Path(f"{files[0]}.out").unlink(missing_ok=True)
+    return Measured(*map(float, done.stdout.split()[-3:]))
+
+
+def in_turns(names: tuple[str, ...], *files: Path, rounds: int) -> dict[str, Measured]:
+    """The best of several rounds in which every reader has its turn."""
+    found: dict[str, list[Measured]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            found[name].append(measure(name, *files))
+    return {
+        name: Measured(*(min(values) for values in zip(*results, strict=True)))
+        for name, results in found.items()
+    }
 
 
 def main() -> None:
@@ -214,40 +217,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=float, default=100)
     parser.add_argument("--memory-megabytes", type=float, default=0, help="0 = leave it out")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
         file, other = Path(folder, "spans.jsonl"), Path(folder, "more.jsonl")
         write(file, options.megabytes)
-        size = file.stat().st_size / 1e6
-        for name in ("json.loads", "pydantic", "tracekit"):
-            seconds, peak = measure(name, file)
-            found[name] = {"MB/s": round(size / seconds, 1), "peak MB": round(peak)}
+        found |= speed(file, options.rounds)
         write(other, options.megabytes, seed=500)
-        one, _ = measure("batch of 1", file, other, repeats=2)
-        two, _ = measure("batch of 2", file, other, repeats=2)
-        found["scaling on 2 workers"] = round(one / two, 2)
+        workers = in_turns(("one worker", "two workers"), file, other, rounds=options.rounds)
+        ratio = workers["one worker"].wall / workers["two workers"].wall
+        found["scaling on 2 workers"] = round(ratio, 2)
         if options.memory_megabytes:
+            other.unlink()
             write(file, options.memory_megabytes)
-            seconds, peak = measure("tracekit", file, repeats=1)
-            big = file.stat().st_size / 1e6
-            found[f"{big:.0f} MB file"] = {"MB/s": round(big / seconds, 1), "peak MB": round(peak)}
-    found["tracekit / json.loads"] = _ratio(found, "json.loads")
-    found["tracekit / pydantic"] = _ratio(found, "pydantic")
+            found |= memory(file)
     if options.json:
         print(json.dumps(found))
     else:
         for name, value in found.items():
             print(f"{name:24} {value}")
-    print(
-        f"parent peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB",
-        file=sys.stderr,
-    )
 
 
-def _ratio(found: dict, other: str) -> float:
-    return round(found["tracekit"]["MB/s"] / found[other]["MB/s"], 2)
+def speed(file: Path, rounds: int) -> dict[str, object]:
+    """MB a second of processor time by reader, and how tracekit's compares."""
+    size = file.stat().st_size / 1e6
+    readers = in_turns(("json.loads", "pydantic", "tracekit"), file, rounds=rounds)
+    found: dict[str, object] = {
+        name: {"MB/s": round(size / each.cpu, 1), "peak MB": round(each.peak)}
+        for name, each in readers.items()
+    }
+    for name in ("json.loads", "pydantic"):
+        found[f"tracekit / {name}"] = round(readers[name].cpu / readers["tracekit"].cpu, 2)
+    return found
+
+
+def memory(file: Path) -> dict[str, object]:
+    """Speed and peak memory over one large file, read to traces and ingested to a file."""
+    size = file.stat().st_size / 1e6
+    found: dict[str, object] = {}
+    for name in ("tracekit", "one worker"):
+        each = measure(name, file)
+        found[f"{size:.0f} MB, {name}"] = {
+            "MB/s": round(size / each.cpu, 1), "peak MB": round(each.peak),
+        }  # fmt: skip
+    return found
 
 
 if __name__ == "__main__":
