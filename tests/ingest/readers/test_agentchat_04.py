@@ -134,3 +134,45 @@ def test_odd_values(read_as, speakers):
     assert trace.steps[1].content == '{"a":1}'
     assert problems[0].record == "/1"
     assert read_as(FORMAT, {"type": "TeamState", "agent_states": []})[1][0].severity == "error"
+
+
+def test_structured_messages_and_code_that_ran(read):
+    more = {"models_usage": None, "metadata": {}}
+    got = read(
+        [
+            {"source": "user", "content": "Plan", "type": "TextMessage"} | more,
+            {"source": "coder", "type": "CodeExecutionEvent", "retry_attempt": 0,
+             "result": {"exit_code": 1, "output": "NameError"}} | more,
+            {"source": "planner", "content": {"days": 2}, "type": "StructuredMessage[Plan]"} | more,
+        ]
+    )  # fmt: skip
+    assert got.report.format == "autogen-agentchat-04"
+    assert [(s.agent, s.content) for s in got.trace.steps] == [
+        ("user", "Plan"), ("coder", "NameError"), ("planner", '{"days":2}'),
+    ]  # fmt: skip
+
+
+def test_the_outer_team_of_a_society_tells_the_run(read):
+    def thread(*said):
+        return {
+            "message_thread": [{"source": w, "content": c, "type": "TextMessage"} for w, c in said]
+        }
+
+    inner = {
+        "agent_states": {"RoundRobinGroupChatManager": thread(("a", "1"), ("b", "2"), ("a", "3"))}
+    }
+    states = {
+        "society": {"agent_state": {"inner_team_state": inner}},
+        "project_manager": {"agent_state": {}},
+        "RoundRobinGroupChatManager": thread(("user", "Go"), ("society", "3")),
+    }
+    trace = read({"type": "TeamState", "version": "1.0.0", "agent_states": states}).trace
+    assert [s.agent for s in trace.steps] == ["user", "society"]
+    assert {"project_manager", "society"} <= {a.id for a in trace.agents}
+
+
+def test_a_state_saved_before_the_run_is_skipped(read):
+    got = read(
+        {"type": "TeamState", "version": "1.0.0", "agent_states": {"m": {"message_thread": []}}}
+    )
+    assert [p.severity for p in got.problems] == ["skip"]

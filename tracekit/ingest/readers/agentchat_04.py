@@ -17,7 +17,7 @@ from tracekit.ingest.meters import read_time, read_usage
 from tracekit.ingest.parts import Content, as_text, read_calls, read_content
 from tracekit.ingest.peek import peek
 from tracekit.ingest.sources import OpenSource
-from tracekit.names import speaker
+from tracekit.names import folded, speaker
 from tracekit.trace import Outcome, Raw, StepKind, Task, ToolCall, Trace
 
 _KNOWN = ("source", "content", "models_usage", "created_at", "type", "target", "thought")
@@ -61,23 +61,31 @@ class AgentChat04:
 
 
 def _surely_message(item: Any) -> float:
-    if not isinstance(item, dict) or not {"source", "content"} <= item.keys():
+    if not isinstance(item, dict) or not isinstance(item.get("source"), str):
         return 0.0
-    typed = as_text(item.get("type")).endswith(("Message", "Event"))
-    if typed and isinstance(item["source"], str):
+    typed = _type(item).endswith(("Message", "Event"))
+    if typed and ("content" in item or "models_usage" in item):
         return 0.9 if "models_usage" in item or "created_at" in item else 0.8
-    return 0.6 if item.keys() == {"source", "content"} and isinstance(item["source"], str) else 0.0
+    return 0.6 if item.keys() == {"source", "content"} else 0.0
+
+
+def _type(item: dict[str, Any]) -> str:
+    """The type of a message without its parameter: `StructuredMessage[Plan]`."""
+    return as_text(item.get("type")).partition("[")[0]
 
 
 def _document(source: OpenSource, format: str, document: Document) -> Iterator[Trace | Problem]:
     """A list, a task result or a state; the longest thread gives the steps."""
     found = dict(_lists(document.value, ""))
     threads = [pointer for pointer in found if pointer.endswith("/message_thread")]
+    state = document.value if isinstance(document.value, dict) else {}
+    if not found and any(isinstance(state.get(key), dict) for key in _STATES):
+        yield source.skip_file("the state was saved before anybody spoke", line=document.line)
+        return
     if not found:
         yield source.problem(None, "there is no list of messages", line=document.line)
         return
-    main = max(threads or found, key=lambda pointer: len(found[pointer]))
-    state = document.value if isinstance(document.value, dict) else {}
+    main = min(threads or found, key=lambda pointer: (_depth(pointer), -len(found[pointer])))
     build = Builder(
         source, format, framework="autogen", version=as_text(state.get("version")) or None
     )
@@ -91,10 +99,16 @@ def _document(source: OpenSource, format: str, document: Document) -> Iterator[T
     yield _finish(build, document.id(source), state)
 
 
+def _depth(pointer: str) -> int:
+    """How many teams a thread is inside: an agent may be a team of its own."""
+    return pointer.count("/agent_states/")
+
+
 def _lists(node: Any, pointer: str) -> Iterator[tuple[str, list[Any]]]:
     """Every list of messages in a state, with its pointer."""
     if isinstance(node, list):
-        if node and isinstance(node[0], dict) and "content" in node[0]:
+        first = node[0] if node else None
+        if isinstance(first, dict) and ("content" in first or _surely_message(first)):
             yield pointer, node
         return
     if isinstance(node, dict):
@@ -143,6 +157,9 @@ def _add(build: Builder, raw: Raw, item: dict[str, Any]) -> None:
 def _content(build: Builder, item: dict[str, Any], kind: str) -> Content:
     """Text, calls, or results; only the type of the message tells lists of them apart."""
     content = item.get("content")
+    ran = item.get("result")
+    if content is None and isinstance(ran, dict):  # CodeExecutionEvent
+        content = ran.get("output")
     listed = content if isinstance(content, list) else []
     if kind in (
         "ToolCallExecutionEvent",
@@ -203,7 +220,8 @@ def _team(build: Builder, state: dict[str, Any]) -> None:
     states = state.get("agent_states")
     names = [speaker(str(name)).name for name in states] if isinstance(states, dict) else []
     for name in names:
-        if "manager" not in name.casefold() and name != "collect_output_messages":
+        manages = folded(name).endswith(("groupchatmanager", "graphmanager"))
+        if not manages and name != "collect_output_messages":
             build.agent(name)
     if any(step.agent == "user" for step in build.steps):
         build.agent("user", role="user")
