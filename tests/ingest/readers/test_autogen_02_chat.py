@@ -39,3 +39,11 @@ def test_bad_messages(read_as, speakers):
     assert len(traces[0].steps) == 3
     assert problems[0].record == "/messages/0"
     assert read_as(FORMAT, {**RUN, "messages": "none"})[0] == []
+
+
+def test_a_list_of_problems_is_one_trace_each(read):
+    messages = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
+    run = {"problem": "1+1?", "correct_ans": "2", "is_correct": True, "messages": messages}
+    got = read([run, run | {"is_correct": False}])
+    assert [t.outcome.status for t in got.traces] == ["success", "failure"]
+    assert len({t.id for t in got.traces}) == 2

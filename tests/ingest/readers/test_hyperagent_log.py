@@ -36,3 +36,12 @@ def test_text_before_the_first_record_is_kept(read_as, speakers):
     assert problems == []
     assert speakers(traces[0])[0] == "unknown"
     assert traces[0].steps[1].content == "Initialized tools"
+
+
+def test_what_stands_before_the_first_record_is_nobodys(read):
+    log = "\ufeffLoading ...\nHyperAgent_a__b-1 - INFO - Planner's Response: Look\n"
+    got = read(log.encode(), "run.log")
+    assert got.report.format == "hyperagent-log"
+    assert [(s.agent, s.content) for s in got.trace.steps] == [
+        ("unknown", "Loading ..."), ("Planner", "Look"),
+    ]  # fmt: skip

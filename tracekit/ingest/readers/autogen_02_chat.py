@@ -41,22 +41,26 @@ class AutoGen02Chat:
         return 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
-        """One trace per problem."""
+        """One trace per problem; a file may list several."""
         for document in documents(source):
             if isinstance(document, Problem):
                 yield document
-            elif isinstance(document.value, dict) and isinstance(
-                document.value.get("messages"), list
-            ):
-                yield from _problem(source, self.name, document)
-            else:
-                yield source.problem(None, "there is no list of messages", line=document.line)
+                continue
+            listed = isinstance(document.value, list)
+            for position, run in enumerate(document.value if listed else [document.value]):
+                where = f"/{position}" if listed else ""
+                if isinstance(run, dict) and isinstance(run.get("messages"), list):
+                    yield from _problem(source, self.name, document, run, where)
+                else:
+                    what = "there is no list of messages"
+                    yield source.problem(None, what, line=document.line)
 
 
-def _problem(source: OpenSource, format: str, document: Document) -> Iterator[Trace | Problem]:
-    run: dict[str, Any] = document.value
+def _problem(
+    source: OpenSource, format: str, document: Document, run: dict[str, Any], where: str
+) -> Iterator[Trace | Problem]:
     build = Builder(source, format, framework="autogen")
-    for raw, item in source.records(run["messages"], "/messages", document.line):
+    for raw, item in source.records(run["messages"], f"{where}/messages", document.line):
         if not is_message(item):
             yield source.problem(raw, "this is not a chat message")
             continue
@@ -66,7 +70,7 @@ def _problem(source: OpenSource, format: str, document: Document) -> Iterator[Tr
         build.agent(PROXY, role="user")
     note_prompt(build)
     yield build.trace(
-        document.id(source),
+        document.id(source) + where.replace("/", "-"),
         task=Task(
             question=as_text(run.get("problem")),
             expected=as_text(run.get("correct_ans")) or None,

@@ -18,7 +18,7 @@ from tracekit.ingest.peek import peek
 from tracekit.ingest.sources import OpenSource
 from tracekit.trace import Outcome, Raw, Task, Trace
 
-_VERDICTS = re.compile(rb"\[(?:True|False)(?:, (?:True|False))*\] [\d.]+\s")
+_VERDICTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[(?:True|False)(?:, (?:True|False))*\] [\d.]+\s")
 
 
 class Dylan:

@@ -22,7 +22,7 @@ from tracekit.trace import Task, Trace
 
 _CLOCK = (
     r"(?:\[?(?P<clock>\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?"
-    r"(?:Z|[+-]\d\d:?\d\d)?)\]?[\s|-]*)?"
+    r"(?:Z|[+-]\d\d:?\d\d)?)\]?[\s|-]*(?:\[?(?:INFO|DEBUG|WARNING|ERROR|CRITICAL)\]?[\s|:-]+)?)?"
 )
 _NAME = r"(?P<name>{name})(?:\s*\([^()\n]{{1,60}}\))?"
 _ANY = r"[^\W\d_][\w .&/-]{0,40}?"
@@ -35,8 +35,12 @@ _FORMS = (
 _NOT_NAMES = frozenset(
     ("info", "debug", "warning", "warn", "error", "trace", "critical", "fatal", "note", "notice",
      "todo", "http", "https", "file", "example", "output", "input", "result", "license", "date",
-     "from", "to", "subject", "cc", "usage", "step", "time", "question", "answer", "task", "url")
+     "from", "to", "subject", "cc", "usage", "step", "time", "question", "answer", "task", "url",
+     "thought", "action", "observation", "arguments", "final answer", "reasoning", "explanation",
+     "solution", "conclusion", "given", "problem", "score", "total", "therefore", "round", "turn",
+     "iteration", "phase", "epoch", "attempt", "option", "case", "path", "branch", "state", "part")
 )  # fmt: skip
+"""Headings of what is said, with or without a number; nobody is called so."""
 _FEWEST = 4  # headers that a log must have
 
 
@@ -94,6 +98,10 @@ class GenericText:
         )
 
 
+def _may_speak(name: str) -> bool:
+    return name.casefold().rstrip(" -_#.0123456789") not in _NOT_NAMES
+
+
 def speaker_form(lines: Iterable[str]) -> tuple[str, list[str], re.Pattern[str]] | None:
     """The form of header that most lines have, the names in it, and its pattern for these.
 
@@ -109,7 +117,7 @@ def speaker_form(lines: Iterable[str]) -> tuple[str, list[str], re.Pattern[str]]
                 break
     best: tuple[int, str, list[str], str] | None = None
     for (form, pattern_text), count in zip(_FORMS, counts, strict=True):
-        names = [n for n, times in count.items() if times >= 2 and n.casefold() not in _NOT_NAMES]
+        names = [name for name, times in count.items() if times >= 2 and _may_speak(name)]
         total = sum(count[name] for name in names)
         if len(names) >= 2 and total >= _FEWEST and (best is None or total > best[0]):
             best = (total, form, names, pattern_text)

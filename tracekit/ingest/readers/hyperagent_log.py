@@ -14,7 +14,7 @@ from typing import ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.textlog import Entry, log_entries
+from tracekit.ingest.textlog import Entry, head_lines, log_entries
 from tracekit.trace import Outcome, StepKind, Task, ToolCall, Trace
 
 HEADER = re.compile(
@@ -32,8 +32,8 @@ class HyperAgentLog:
     name: ClassVar[str] = "hyperagent-log"
 
     def sniff(self, head: bytes, name: str) -> float:
-        """Sure when the first line has the logger's prefix."""
-        return 0.95 if re.match(rb"HyperAgent_\S+ - [A-Z]+ - ", head.lstrip()) else 0.0
+        """Sure when one of the first lines has the logger's prefix."""
+        return 0.95 if any(map(HEADER.match, head_lines(head[:8192]))) else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per file."""
