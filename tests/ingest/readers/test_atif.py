@@ -76,3 +76,8 @@ def test_an_unknown_version_warns(version, read_as):
     traces, problems = read_as("atif-harbor", trajectory(USER, version=version))
     assert len(traces) == 1
     assert [p.severity for p in problems] == ["warning"]
+
+
+def test_a_list_of_trajectories_is_one_trace_each(read):
+    got = read([trajectory(USER, DIG), trajectory(USER, DONE) | {"session_id": "s2"}])
+    assert [(t.id, len(t.steps)) for t in got.traces] == [("s1", 2), ("s2", 2)]

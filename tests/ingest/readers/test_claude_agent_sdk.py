@@ -63,3 +63,9 @@ def test_wrong_types(read):
     got = read({"messages": hostile}, format="claude-agent-sdk")
     assert [s.content for s in got.trace.steps] == ["4"]
     assert read({"messages": 2}, format="claude-agent-sdk").traces == []
+
+
+def test_runs_appended_to_one_stream_are_apart(read, jsonl):
+    second = [line | {"session_id": "s-2"} for line in STREAM]
+    got = read(jsonl(*STREAM, DONE, *second, DONE | {"session_id": "s-2"}), "stream.jsonl")
+    assert [(t.id, len(t.steps)) for t in got.traces] == [("s-1", 6), ("s-2", 6)]

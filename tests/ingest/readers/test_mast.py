@@ -106,7 +106,7 @@ def test_an_even_vote_decides_nothing(read_one):
     assert read_one("mast", run).outcome.status == "unknown"
 
 
-@pytest.mark.parametrize("trajectory", [None, "text", 3])
+@pytest.mark.parametrize("trajectory", [None, True, 3])
 def test_no_trajectory(trajectory, read_as):
     traces, problems = read_as("mast", {**RUN, "trajectory": trajectory})
     assert traces == []
@@ -128,3 +128,23 @@ def test_odd_members(read_as, speakers):
     traces, problems = read_as("mast", run)
     assert traces[0].steps == ()
     assert sorted(p.severity for p in problems) == ["error", "skip"]
+
+
+def test_runs_in_a_list_or_one_a_line_are_one_trace_each(read, jsonl):
+    said = [{"role": "user", "name": "boss", "content": ["Add.", "Now."]}]
+    runs = [
+        {"instance_id": f"r{n}", "problem_statement": ["Add"], "trajectory": said} for n in (1, 2)
+    ]
+    for log in (runs, jsonl(*runs)):
+        got = read(log)
+        assert [(t.source.format, t.task.id) for t in got.traces] == [
+            ("mast", "r1"),
+            ("mast", "r2"),
+        ]
+        assert got.traces[1].steps[0].content == "Add.\nNow."
+
+
+def test_a_log_may_be_one_text(read):
+    log = "HyperAgent_a__b-1 - INFO - Planner's Response: Look\nhere"
+    got = read({"instance_id": "a", "problem_statement": "p", "trajectory": log, "note": {}})
+    assert [(s.agent, s.content) for s in got.trace.steps] == [("Planner", "Look\nhere")]

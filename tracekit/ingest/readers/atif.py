@@ -40,21 +40,24 @@ class Atif:
         for document in documents(source):
             if isinstance(document, Problem):
                 yield document
-            elif not isinstance(document.value, dict) or not isinstance(
-                document.value.get("steps"), list
-            ):
-                what = "there is no list of steps under `steps`"
-                yield source.problem(None, what, line=document.line)
-            else:
-                yield from _trajectory(source, document)
+                continue
+            listed = isinstance(document.value, list)
+            for position, value in enumerate(document.value if listed else [document.value]):
+                if isinstance(value, dict) and isinstance(value.get("steps"), list):
+                    where = f"/{position}" if listed else ""
+                    yield from _trajectory(source, document, value, where)
+                else:
+                    what = "there is no list of steps under `steps`"
+                    yield source.problem(None, what, line=document.line)
 
 
-def _trajectory(source: OpenSource, document: Document) -> Iterator[Trace | Problem]:
-    value = document.value
+def _trajectory(
+    source: OpenSource, document: Document, value: dict[str, Any], where: str
+) -> Iterator[Trace | Problem]:
     if is_own(value):
         own = restore(value)
         if own is not None:
-            yield from _own(source, document, own)
+            yield from _own(source, document, own, value, where)
             return
         what = "a trajectory that tracekit exported was changed; it is read like any other"
         yield source.problem(None, what, severity="warning", line=document.line)
@@ -65,9 +68,11 @@ def _trajectory(source: OpenSource, document: Document) -> Iterator[Trace | Prob
         yield source.problem(None, what, severity="warning", line=document.line)
     name = _name(value)
     build = Builder(source, Atif.name, framework=name or None, version=version or None)
-    yield from _steps(build, value, "", document.line, None)
+    yield from _steps(build, value, where, document.line, None)
     task = next((s.content for s in build.steps if s.agent == "user" and s.content), "")
-    id = as_text(value.get("trajectory_id") or value.get("session_id")) or document.id(source)
+    id = as_text(value.get("trajectory_id") or value.get("session_id")) or document.id(
+        source
+    ) + where.replace("/", "-")
     yield build.trace(
         id,
         task=Task(question=task),
@@ -77,12 +82,14 @@ def _trajectory(source: OpenSource, document: Document) -> Iterator[Trace | Prob
     )
 
 
-def _own(source: OpenSource, document: Document, own: Own) -> Iterator[Trace | Problem]:
+def _own(
+    source: OpenSource, document: Document, own: Own, value: dict[str, Any], where: str
+) -> Iterator[Trace | Problem]:
     """A trace that tracekit exported, with pointers to where it stands now."""
     trace, known = own.trace, own.trace.source
     build = Builder(source, Atif.name, framework=known.framework, version=known.version)
     build.adopt(trace.agents)
-    raws = [raw for raw, _ in source.records(document.value["steps"], "/steps", document.line)]
+    raws = [raw for raw, _ in source.records(value["steps"], f"{where}/steps", document.line)]
     for step, place in zip(trace.steps, own.places, strict=True):
         build.steps.append(msgspec.structs.replace(step, raw=(raws[place],)))
     yield build.trace(

@@ -43,7 +43,7 @@ class ClaudeAgentSdk:
         return 0.7 if turns and b'"parentUuid"' not in head else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
-        """One trace per file."""
+        """One trace per file, or per session of a stream to which runs were appended."""
         run: _Run | None = None
         for document in documents(source):
             if isinstance(document, Problem):
@@ -51,6 +51,9 @@ class ClaudeAgentSdk:
                 continue
             value = document.value
             if document.line is not None and isinstance(value, dict) and "messages" not in value:
+                if run is not None and run.ends_before(value):
+                    yield run.trace(source.default_id(), {})
+                    run = None
                 run = run or _Run(source)
                 yield from run.add(Raw(record=document.line, line=document.line), value)
                 continue
@@ -79,6 +82,12 @@ class _Run:
         self.session = ""
         self.outcome = Outcome()
         self.result: dict[str, Any] = {}
+
+    def ends_before(self, message: dict[str, Any]) -> bool:
+        """Whether a message opens another session."""
+        id = as_text(message.get("session_id"))
+        opens = message.get("type") == "system" and message.get("subtype") == "init"
+        return bool(opens and self.build.steps and id and id != self.session)
 
     def all(self, pairs: Iterable[tuple[Raw, Any]]) -> Iterator[Problem]:
         for raw, item in pairs:

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import Turn, add_message, add_turn, turns
+from tracekit.ingest.documents import Document, documents
 from tracekit.ingest.parts import as_text
-from tracekit.ingest.peek import peek_keys
+from tracekit.ingest.peek import peek_items
 from tracekit.ingest.readers import hyperagent_log
 from tracekit.ingest.readers.generic_text import speaker_form
 from tracekit.ingest.sources import OpenSource
@@ -37,43 +38,56 @@ class Mast:
         """Sure when the keys of a run are in sight."""
         if head.startswith(_SHEET):
             return 0.9
-        keys = peek_keys(head)
+        items = peek_items(head)
+        keys = frozenset(items[0]) if items else frozenset[str]()
         if not {"instance_id", "problem_statement"} <= keys:
             return 0.0
         return 0.95 if keys & {"trajectory", "note"} else 0.6 if "other_data" in keys else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
-        """One trace per file."""
+        """One trace per run; a file holds one, or lists several."""
         if source.head.startswith(_SHEET):
             yield source.skip_file("a sheet of annotations without traces")
             return
-        run = source.json()
-        if isinstance(run, Problem):
-            yield run
-            return
-        if not isinstance(run, dict) or not isinstance(run.get("trajectory"), list | dict):
-            yield source.problem(None, "there is no trajectory")
-            return
-        build = Builder(source, self.name, framework=_framework(run))
-        trajectory = run["trajectory"]
-        if isinstance(trajectory, dict):
-            yield from _reviews(build, trajectory)
-        elif any(isinstance(item, dict) for item in trajectory):
-            yield from _messages(build, trajectory)
-        else:
-            yield from _log(build, trajectory)
-        yield build.trace(
-            source.default_id(),
-            task=Task(
-                question=_text(run.get("problem_statement")),
-                expected=_expected(run),
-                id=as_text(run.get("instance_id")) or None,
-            ),
-            outcome=_outcome(run, build),
-            labels=_labels(run),
-            extra=rest(run, *_KNOWN),
-            sha256=source.sha256,
-        )
+        for document in documents(source):
+            if isinstance(document, Problem):
+                yield document
+                continue
+            listed = isinstance(document.value, list)
+            for position, run in enumerate(document.value if listed else [document.value]):
+                if isinstance(run, dict) and isinstance(run.get("trajectory"), str | list | dict):
+                    where = f"/{position}" if listed else ""
+                    yield from _run(source, run, document, where)
+                else:
+                    yield source.problem(None, "there is no trajectory", line=document.line)
+
+
+def _run(
+    source: OpenSource, run: dict[str, Any], document: Document, where: str
+) -> Iterator[Trace | Problem]:
+    build = Builder(source, Mast.name, framework=_framework(run))
+    trajectory = run["trajectory"]
+    pointer, line = f"{where}/trajectory", document.line
+    if isinstance(trajectory, dict):
+        yield from _reviews(build, trajectory, pointer, line)
+    elif isinstance(trajectory, list) and any(isinstance(item, dict) for item in trajectory):
+        yield from _messages(build, trajectory, pointer, line)
+    else:
+        lines = trajectory.split("\n") if isinstance(trajectory, str) else trajectory
+        prefix = "" if line is None else f"{line}:"
+        yield from _log(build, lines, prefix + pointer)
+    yield build.trace(
+        document.id(source) + where.replace("/", "-"),
+        task=Task(
+            question=_text(run.get("problem_statement")),
+            expected=_expected(run),
+            id=as_text(run.get("instance_id")) or None,
+        ),
+        outcome=_outcome(run, build),
+        labels=_labels(run),
+        extra=rest(run, *_KNOWN),
+        sha256=source.sha256,
+    )
 
 
 def _text(value: Any) -> str:
@@ -85,27 +99,29 @@ def _framework(run: dict[str, Any]) -> str | None:
     trajectory = run["trajectory"]
     if isinstance(trajectory, dict):
         return "peer-review"
-    first = trajectory[0] if trajectory else None
+    first = trajectory if isinstance(trajectory, str) else trajectory[0] if trajectory else None
     if isinstance(first, dict):
         return "ag2" if "name" in first else None
     return "hyperagent" if as_text(first).startswith("HyperAgent_") else None
 
 
-def _messages(build: Builder, trajectory: list[Any]) -> Iterator[Problem]:
-    for raw, item in build.source.records(trajectory, "/trajectory"):
+def _messages(
+    build: Builder, trajectory: list[Any], pointer: str, line: int | None
+) -> Iterator[Problem]:
+    for raw, item in build.source.records(trajectory, pointer, line):
         if not isinstance(item, dict):
             yield build.source.problem(raw, "a step is not an object")
             continue
         add_message(build, {**item, "content": _text(item.get("content"))}, raw)
 
 
-def _log(build: Builder, lines: list[Any]) -> Iterator[Problem]:
+def _log(build: Builder, lines: list[Any], pointer: str) -> Iterator[Problem]:
     """Log lines: a record runs from one logger prefix to the next.
 
     Of logs that are not HyperAgent's the speakers' headers are guessed, with a warning.
     """
     numbered = [
-        (Raw(record=f"/trajectory/{index}", index=index), strip_ansi(as_text(line)))
+        (Raw(record=f"{pointer}/{index}", index=index), strip_ansi(as_text(line)))
         for index, line in enumerate(lines)
     ]
     if any(hyperagent_log.HEADER.match(line) for _, line in numbered):
@@ -123,7 +139,9 @@ def _log(build: Builder, lines: list[Any]) -> Iterator[Problem]:
         build.add(entry["name"].strip() or None if found else None, entry.text.strip(), entry.raw)
 
 
-def _reviews(build: Builder, lists: dict[str, Any]) -> Iterator[Problem]:
+def _reviews(
+    build: Builder, lists: dict[str, Any], pointer: str, line: int | None
+) -> Iterator[Problem]:
     """Peers who each keep their own list: a prompt belongs to the answer that follows it.
 
     The order between peers is not logged; they take turns, round by round.
@@ -131,7 +149,7 @@ def _reviews(build: Builder, lists: dict[str, Any]) -> Iterator[Problem]:
     said: list[tuple[str, Turn]] = []
     for name, messages in lists.items():
         joined = [_joined(item) for item in messages] if isinstance(messages, list) else messages
-        for turn in turns(build.source, joined, f"/trajectory/{name}"):
+        for turn in turns(build.source, joined, f"{pointer}/{name}", line):
             if isinstance(turn, Problem):
                 yield turn
             else:
