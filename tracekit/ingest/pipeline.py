@@ -18,6 +18,9 @@ from tracekit.ingest.sources import Limits, OpenSource
 from tracekit.protocols import Reader
 from tracekit.trace import Trace
 
+LISTED = 1000
+"""Problems of one severity that the report of a file lists; a file of garbage has millions."""
+
 
 class FileReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What became of one file; the manifest is a list of these."""
@@ -35,7 +38,9 @@ class FileReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     steps: int = 0
     """Steps of those traces."""
     problems: list[Problem] = msgspec.field(default_factory=list)
-    """What could not be used, and doubts about what was."""
+    """What could not be used, and doubts about what was: of each severity the first 1000."""
+    unlisted: dict[str, int] = msgspec.field(default_factory=dict)
+    """How many more problems there were, by severity."""
 
 
 class Ingest:
@@ -96,9 +101,14 @@ class Ingest:
         """Pass items on and keep the books of their source."""
         report = FileReport(path=source.path)
         self.files.append(report)
+        met: Counter[str] = Counter()
         for item in items:
             if isinstance(item, Problem):
-                report.problems.append(item)
+                met[item.severity] += 1
+                if met[item.severity] <= LISTED:
+                    report.problems.append(item)
+                else:
+                    report.unlisted[item.severity] = met[item.severity] - LISTED
             else:
                 report.format = item.source.format
                 report.traces += 1
@@ -183,6 +193,7 @@ def summarise(files: Sequence[FileReport]) -> dict[str, Any]:
         counts = formats.setdefault(report.format or "unknown", Counter())
         counts.update(files=1, records=report.records, traces=report.traces, steps=report.steps)
         severities.update(problem.severity for problem in report.problems)
+        severities.update(report.unlisted)
     return {
         "files": len(files),
         "records": sum(report.records for report in files),
