@@ -93,15 +93,20 @@ class Builder:
             speaker=who if who and who != self._agents[agent].name else None,
             **fields,
         )
+        self._note_requests(index, tools)
         for call in tools:
-            if call.call_id is None:
+            if call.call_id is None or (call.result is None and call.error is None):
                 continue
-            if call.result is None and call.error is None:
-                self._callers[call.call_id] = index
-            elif step.parent is None and call.call_id in self._callers:
+            if step.parent is None and call.call_id in self._callers:
                 step = msgspec.structs.replace(step, parent=self._callers[call.call_id])
         self.steps.append(step)
         return index
+
+    def _note_requests(self, index: int, tools: tuple[ToolCall, ...]) -> None:
+        """Keep the calls that a step asks for, so that their answers find it."""
+        for call in tools:
+            if call.call_id is not None and call.result is None and call.error is None:
+                self._callers[call.call_id] = index
 
     def asked(self, call_id: str | None) -> ToolCall | None:
         """The request with that call id, None when the log holds none."""
@@ -115,6 +120,7 @@ class Builder:
         """A further record of step `index`: note where it lies and change the given fields."""
         step = self.steps[index]
         self.steps[index] = msgspec.structs.replace(step, raw=(*step.raw, raw), **changes)
+        self._note_requests(index, changes.get("tools", ()))
 
     def trace(
         self,

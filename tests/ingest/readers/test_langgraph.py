@@ -136,3 +136,54 @@ def test_cut_off_state_gives_the_messages_before_the_cut(read):
     got = read(text[: text.index("I do not know")])
     assert [s.agent for s in got.trace.steps][:3] == ["user", "assistant", "tool"]
     assert any("breaks off" in p.what for p in got.problems)
+
+
+def event(kind, run, above, data, node="writer", **more):
+    place = {"langgraph_node": node, "langgraph_checkpoint_ns": f"{node}:1"}
+    return {"event": kind, "run_id": run, "parent_ids": above, "data": data, "name": run,
+            "metadata": place} | more  # fmt: skip
+
+
+def test_events_of_runs_are_spans(read, jsonl):
+    asked = {"type": "human", "content": "Owls?"}
+    call = {"name": "look", "args": {"up": 1}, "id": "c1"}
+    log = [
+        event("on_chain_start", "graph", [], {"input": {"messages": [asked]}}, metadata={}),
+        event("on_chat_model_start", "m1", ["graph"], {"input": {"messages": [[asked]]}}),
+        event("on_chat_model_stream", "m1", ["graph"], {"chunk": {"type": "AIMessageChunk"}}),
+        event("on_chat_model_end", "m1", ["graph"],
+              {"output": {"type": "ai", "content": "", "tool_calls": [call]}}),
+        event("on_tool_start", "look", ["graph"], {"input": {"up": 1}}, "tools"),
+        event("on_tool_end", "look", ["graph"],
+              {"output": {"type": "tool", "content": "an owl", "tool_call_id": "c1"}}, "tools"),
+        event("on_chain_end", "graph", [], {"output": {"messages": []}}, metadata={}),
+    ]  # fmt: skip
+    got = read(jsonl(*log), "events.jsonl")
+    assert got.report.format == "langgraph"
+    assert got.steps == [("writer", "tool_call", ""), ("writer", "tool_result", "an owl")]
+    assert (got.trace.task.question, got.trace.steps[1].parent) == ("Owls?", 0)
+    assert (got.report.records, got.report.skipped, got.problems) == (7, 0, [])
+
+
+def test_pieces_of_messages_are_put_together(read, jsonl):
+    def piece(content, *chunks, id="m1"):
+        message = {"type": "AIMessageChunk", "id": id, "content": content, "additional_kwargs": {},
+                   "tool_call_chunks": list(chunks)}  # fmt: skip
+        return [message, {"langgraph_node": "agent", "checkpoint_ns": "seeker:1|agent:2"}]
+
+    log = [
+        piece("Let "), piece("me look", {"name": "look", "args": '{"up"', "id": "c1", "index": 0}),
+        piece("", {"args": ": 1}", "index": 0}), piece("An owl.", id="m2"),
+    ]  # fmt: skip
+    got = read(jsonl(*log), "pieces.jsonl")
+    assert got.steps == [("seeker", "tool_call", "Let me look"), ("seeker", "message", "An owl.")]
+    (call,) = got.trace.steps[0].tools
+    assert (call.name, call.arguments, call.call_id) == ("look", {"up": 1}, "c1")
+
+
+def test_the_place_of_a_subgraph_names_the_agent(read, jsonl):
+    said = {"type": "ai", "content": "An owl.", "id": "1", "additional_kwargs": {}}
+    got = read(
+        jsonl([["seeker:9"], {"agent": {"messages": [said]}}], [[], {"end": None}]), "u.jsonl"
+    )
+    assert got.steps == [("seeker", "message", "An owl.")]

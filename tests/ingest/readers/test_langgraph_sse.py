@@ -80,3 +80,23 @@ def test_broken_streams(read):
     assert sorted(p.severity for p in got.problems) == ["error", "skip"]
     odd = stream(("tool_calls", piece("m1", tool_calls=[3], tool_call_chunks="x", content=4)))
     assert read(odd, "odd.txt").steps == [("planner", "message", "4")]
+
+
+def test_messages_of_the_api_are_no_speakers_named_event(read):
+    def said(content, **more):
+        return {"type": "AIMessageChunk", "id": "run-1", "content": content} | more
+
+    place = {"langgraph_node": "writer"}
+    partial = stream(
+        ("metadata", {"run_id": "r"}),
+        ("messages/metadata", {"run-1": {"metadata": place}}),
+        ("messages/partial", [said("An")]), ("messages/partial", [said("An owl.")]),
+    )  # fmt: skip
+    pairs = stream(
+        ("metadata", {"run_id": "r"}), ("messages", [said("An"), place]),
+        ("messages", [said(" owl."), place]),
+    )  # fmt: skip
+    for log in (partial, pairs):
+        got = read(log, "stream.txt")
+        assert got.report.format == "langgraph-sse"
+        assert got.steps == [("writer", "message", "An owl.")]

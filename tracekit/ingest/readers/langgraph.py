@@ -4,7 +4,8 @@ A thread state is a `StateSnapshot`: `values.messages` holds the conversation so
 a list of them, newest first as `get_state_history` gives it; every message that a later state adds
 or changes is a record. `stream_mode="updates"` gives one object per node that ran, whose name is
 the agent. Messages come as `{type, content}`, as `{type, data}` (messages_to_dict) or as
-`{lc, id, kwargs}` (dumps).
+`{lc, id, kwargs}` (dumps). `stream_mode="messages"` gives pairs of a piece of a message and its
+metadata; pieces of one id are one step.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import add_message
 from tracekit.ingest.documents import Document, documents
+from tracekit.ingest.langchain_messages import grown_message, objects, plain_message
+from tracekit.ingest.langgraph_events import is_event, read_events
 from tracekit.ingest.meters import read_instant, read_usage
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.sources import OpenSource
+from tracekit.ingest.span_attributes import graph_node
 from tracekit.names import by_role, handoff_target
 from tracekit.trace import Outcome, Raw, Task, Time, ToolCall, Trace
 
 _TYPES = rb'"type"\s*:\s*"(?:human|ai|AIMessageChunk|HumanMessageChunk)"'
-_CLASSES = re.compile(r"^(?P<type>Human|AI|System|Tool|Function|Chat)Message(?:Chunk)?$")
+_EVENT = rb'"event"\s*:\s*"on_(?:chain|chat_model|llm|tool)_(?:start|stream|end)"'
 
 
 class LangGraph:
@@ -38,6 +42,8 @@ class LangGraph:
         """Sure of states with LangGraph's own members, less of bare LangChain messages."""
         if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
             return 0.0
+        if b'"run_id"' in head and re.search(_EVENT, head):
+            return 0.9
         typed = re.search(_TYPES, head) is not None
         serialised = b'"lc"' in head and re.search(rb'"(?:Human|AI)Message(?:Chunk)?"', head)
         if not typed and not serialised:
@@ -57,11 +63,18 @@ class LangGraph:
                 yield document
             else:
                 found.append(document)
+        if any(is_event(item) for document in found[:1] for item in _items(document.value)):
+            yield from read_events(source, self.name, found)
+            return
         slices = in_time([piece for document in found for piece in slices_of(document)])
         if slices:
             yield from Thread(source, found[0], slices).read()
         elif found:
             yield source.problem(None, "there is no list of messages in the state")
+
+
+def _items(value: Any) -> list[Any]:
+    return value[:3] if isinstance(value, list) else [value]
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -74,6 +87,8 @@ class Slice(msgspec.Struct, frozen=True):
     line: int | None = None
     node: str | None = None
     """The node that wrote them, for updates."""
+    pieces: bool = False
+    """Whether the messages come in pieces, each to be put to those of the same id."""
 
 
 class Thread:
@@ -98,20 +113,24 @@ class Thread:
         yield self._trace()
 
     def _message(self, piece: Slice, index: int, item: Any) -> Iterator[Problem]:
-        message = _plain(item)
+        message = plain_message(item)
         key = as_text(message.get("id")) if message else ""
         if not key and len(self.slices) > 1 and piece.node is None:
             key = f"{index}:{as_text(item)}"  # states without ids repeat by place and text
-        if key in self.known and self.known[key][1] == item:
+        if key in self.known and self.known[key][1] == item and not piece.pieces:
             return  # carried over from an earlier state
         prefix = "" if piece.line is None else f"{piece.line}:"
         raw = Raw(record=f"{prefix}{piece.pointer}/{index}", line=piece.line, index=index)
         self.source.see(raw.record)
         if message is None:
             yield self.source.problem(raw, "a message is not an object with a type")
+        elif message["role"] == "remove":
+            yield self.source.skip(raw, "takes a message out of the state")
         elif key in self.known:
-            self.build.merge(self.known[key][0], raw, **_changed(self.source, message))
+            if piece.pieces:
+                message = item = grown_message(self.known[key][1], message)
             self.known[key] = (self.known[key][0], item)
+            self._change(self.known[key][0], raw, message)
         else:
             when = read_instant(piece.state.get("created_at")) if len(self.slices) > 1 else None
             step = self._step(message, raw, piece.node, when)
@@ -129,8 +148,7 @@ class Thread:
         model = meta.get("model_name") or meta.get("model")
         if role == "assistant":
             fields["usage"] = read_usage(message.get("usage_metadata") or None, model)
-            targets = [_target(c) for c in _dicts(message.get("tool_calls"))]
-            fields["to"] = next((target for target in targets if target), None)
+            fields["to"] = _addressed(message)
         if when is not None:
             fields["time"] = Time(start=when)
         step = add_message(
@@ -142,6 +160,24 @@ class Thread:
             self._finish_answer(step, message)
         return step
 
+    def _change(self, index: int, raw: Raw, message: dict[str, Any]) -> None:
+        """Take over what a later version of a message, or a further piece of it, says."""
+        trial = Builder(self.source, LangGraph.name)
+        add_message(trial, _known(message), raw)
+        said = trial.steps[0]
+        changes = {"content": said.content, "media": said.media}
+        if by_role(message["role"]) != "assistant":
+            tools = tuple(
+                msgspec.structs.replace(call, name=call.name or known.name)
+                for call, known in zip(said.tools, self.build.steps[index].tools, strict=False)
+            )
+            self.build.merge(index, raw, tools=tools, **changes)
+            return
+        target = _addressed(message)
+        to = self.build.agent(target) if target else None
+        self.build.merge(index, raw, tools=said.tools, kind=said.kind, to=to, **changes)
+        self._finish_call(index, message)
+
     def _finish_call(self, index: int, message: dict[str, Any]) -> None:
         step = self.build.steps[index]
         refused = tuple(
@@ -151,7 +187,7 @@ class Thread:
                 error=as_text(call.get("error")) or "the arguments could not be parsed",
                 call_id=as_text(call.get("id")) or None,
             )
-            for call in _dicts(message.get("invalid_tool_calls"))
+            for call in objects(message.get("invalid_tool_calls"))
         )
         changes: dict[str, Any] = {}
         if refused:
@@ -191,7 +227,14 @@ class Thread:
 def slices_of(document: Document) -> Iterator[Slice]:
     """The states and updates of a document, in its order."""
     value, line = document.value, document.line
-    if isinstance(value, list) and any(_plain(item) is not None for item in value):
+    space: list[str] = []
+    if _is_streamed(value):
+        node = graph_node(value[1])
+        yield Slice({}, value[:1], "", line, node, pieces=True)
+        return
+    if _is_subgraph(value):
+        space = value[0]
+    if isinstance(value, list) and any(plain_message(item) is not None for item in value):
         yield Slice({}, value, "", line)
         return
     states = enumerate(value) if isinstance(value, list) else [(None, value)]
@@ -206,7 +249,23 @@ def slices_of(document: Document) -> Iterator[Slice]:
         for node, inner in state.items():
             update = _messages(inner)
             if update is not None:
-                yield Slice(state, update[1], f"{where}/{node}{update[0]}", line, node)
+                place = "|".join([*space, node])
+                writer = graph_node({"langgraph_node": node, "checkpoint_ns": place}) or node
+                yield Slice(state, update[1], f"{where}/{node}{update[0]}", line, writer)
+
+
+def _is_streamed(value: Any) -> bool:
+    """A piece of a message and its metadata, as `stream_mode="messages"` gives them."""
+    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], dict):
+        return False
+    return "langgraph_node" in value[1] and plain_message(value[0]) is not None
+
+
+def _is_subgraph(value: Any) -> bool:
+    """The place of a subgraph and what it gives, as `subgraphs=True` streams them."""
+    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], dict):
+        return False
+    return isinstance(value[0], list) and all(isinstance(part, str) for part in value[0])
 
 
 def _messages(state: Any) -> tuple[str, list[Any]] | None:
@@ -217,7 +276,7 @@ def _messages(state: Any) -> tuple[str, list[Any]] | None:
             inner = inner.get(key) if isinstance(inner, dict) else None
         found = inner.get("messages") if isinstance(inner, dict) else None
         found = [found] if isinstance(found, dict) else found
-        if isinstance(found, list) and (path or any(_plain(item) for item in found)):
+        if isinstance(found, list) and (path or any(plain_message(item) for item in found)):
             return "".join(f"/{key}" for key in (*path, "messages")), found
     return None
 
@@ -240,27 +299,6 @@ def _age(piece: Slice) -> float | None:
     return read_instant(piece.state.get("created_at")) or float(len(piece.messages))
 
 
-def _plain(item: Any) -> dict[str, Any] | None:
-    """A message in any of the three layouts as `{role, content, …}`, None for what is none."""
-    if not isinstance(item, dict):
-        return None
-    inner = item.get("kwargs")
-    if isinstance(item.get("id"), list) and isinstance(inner, dict):
-        found = _CLASSES.match(as_text(item["id"][-1] if item["id"] else ""))
-        return inner | {"role": inner.get("type") or found["type"].lower()} if found else None
-    kind = item.get("type")
-    if not isinstance(kind, str):
-        return None
-    found = _CLASSES.match(kind)
-    role = found["type"].lower() if found else kind
-    data = item.get("data")
-    if isinstance(data, dict):
-        return {**data, "role": role}
-    if by_role(role) is None and role not in ("chat", "remove"):
-        return None
-    return item | {"role": role} if "content" in item else None
-
-
 _READ = (
     "role", "type", "content", "name", "tool_calls", "tool_call_id", "usage_metadata",
     "invalid_tool_calls",
@@ -278,21 +316,15 @@ def _extra(message: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in left.items() if value not in (None, {}, [], "")}
 
 
-def _changed(source: OpenSource, message: dict[str, Any]) -> dict[str, Any]:
-    """What a later version of a message says instead."""
-    trial = Builder(source, LangGraph.name)
-    add_message(trial, _known(message), Raw(record=0))
-    step = trial.steps[0]
-    return {"content": step.content, "tools": step.tools, "media": step.media}
-
-
 def _reasoning(message: dict[str, Any]) -> str:
     more = message.get("additional_kwargs")
     return as_text(more.get("reasoning_content")) if isinstance(more, dict) else ""
 
 
-def _dicts(items: Any) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+def _addressed(message: dict[str, Any]) -> str | None:
+    """The first agent that the calls of a message hand over to."""
+    targets = [_target(call) for call in objects(message.get("tool_calls"))]
+    return next((target for target in targets if target), None)
 
 
 def _target(call: dict[str, Any]) -> str | None:
@@ -322,7 +354,7 @@ def _outcome(state: dict[str, Any], build: Builder) -> Outcome:
         ),
         None,
     )
-    for task in _dicts(state.get("tasks")):
+    for task in objects(state.get("tasks")):
         if task.get("error"):
             return Outcome("failure", answer, reason=as_text(task["error"]), by="tasks.error")
     if state.get("status") == "error":

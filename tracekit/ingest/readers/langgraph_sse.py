@@ -19,14 +19,16 @@ from tracekit.ingest.build import Builder
 from tracekit.ingest.decode import decode_json
 from tracekit.ingest.documents import Document
 from tracekit.ingest.parts import as_text, maybe_json, read_content
-from tracekit.ingest.readers.langgraph import Thread, in_time, slices_of
+from tracekit.ingest.readers.langgraph import Slice, Thread, in_time, slices_of
 from tracekit.ingest.sources import OpenSource
+from tracekit.ingest.span_attributes import graph_node
 from tracekit.ingest.textlog import log_lines
 from tracekit.names import handoff_target
 from tracekit.trace import Outcome, Raw, StepKind, Task, ToolCall, Trace
 
 _EVENTS = (
-    rb"^event:\s*(?:message_chunk|tool_calls|tool_call_chunks|tool_call_result|values|updates)\b"
+    rb"^event:\s*(?:message_chunk|tool_calls|tool_call_chunks|tool_call_result|values|updates"
+    rb"|messages(?:/(?:partial|complete|metadata))?)\b"
 )
 
 
@@ -46,7 +48,7 @@ class LangGraphSse:
         found = re.search(_EVENTS, head, re.MULTILINE)
         if found is None or re.search(rb"^data:\s*[\[{]", head, re.MULTILINE) is None:
             return 0.0
-        marks = (b'"thread_id"', b'"messages"', b'"langgraph_node"', b'"run_id"')
+        marks = (b'"thread_id"', b'"messages"', b'"langgraph_node"', b'"run_id"', b'"langgraph')
         return 0.95 if any(mark in head for mark in marks) else 0.6
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
@@ -57,7 +59,7 @@ class LangGraphSse:
                 yield event
             else:
                 events.append(event)
-        if any(event.kind.partition("|")[0] in ("values", "updates") for event in events):
+        if any(_mode(event) in _TOLD for event in events):
             yield from _stream(source, events)
             return
         threads: dict[str, _Replay] = {}
@@ -98,17 +100,40 @@ def _event(source: OpenSource, at: Raw, kind: str, data: str) -> _Event | Proble
         return source.problem(at, f"the data of an event is not JSON: {error}")
 
 
+_TOLD = ("values", "updates", "messages", "messages/partial", "messages/complete")
+"""Modes whose events hold messages."""
+
+
+def _mode(event: _Event) -> str:
+    return event.kind.partition("|")[0]
+
+
 def _stream(source: OpenSource, events: list[_Event]) -> Iterator[Trace | Problem]:
-    """The thread behind the states or updates of a stream."""
-    pieces = []
+    """The thread behind the states, updates or messages of a stream."""
+    pieces: list[Slice] = []
+    nodes: dict[str, str | None] = {}
     for event in events:
-        found = list(slices_of(Document(event.data, event.raw.line)))
-        told = event.kind.partition("|")[0] in ("values", "updates")
-        if told and found:
-            pieces.extend(found)
+        if event.kind == "messages/metadata" and isinstance(event.data, dict):
+            for id, told in event.data.items():
+                inner = told.get("metadata") if isinstance(told, dict) else None
+                nodes[id] = graph_node(inner) if isinstance(inner, dict) else None
+        elif _mode(event) in _TOLD:
+            pieces.extend(_pieces(event, nodes))
         yield source.skip(event.raw, f"{event.kind[:40]}: its messages are the records")
     if pieces:
         yield from Thread(source, Document(None), in_time(pieces)).read()
+
+
+def _pieces(event: _Event, nodes: dict[str, str | None]) -> Iterator[Slice]:
+    """The messages of one event, with the node that wrote them where an event before told it."""
+    space = [part for part in event.kind.split("|")[1:] if part]
+    data = [space, event.data] if space and isinstance(event.data, dict) else event.data
+    for piece in slices_of(Document(data, event.raw.line)):
+        first = piece.messages[0] if piece.messages else None
+        id = as_text(first.get("id")) if isinstance(first, dict) else ""
+        if "/" in event.kind and len(piece.messages) == 1 and id in nodes:
+            piece = msgspec.structs.replace(piece, node=nodes[id])
+        yield piece
 
 
 class _Piecewise:
