@@ -39,7 +39,7 @@ docs: $(VENV)/.dev ## rewrite the generated parts of README.md and docs/
 	$(BIN)/python docs/generate.py
 
 fuzz: $(VENV)/.dev ## a million random logs for the readers, with coverage; hours (CASES=22000 each)
-	$(BIN)/python benchmarks/fuzz/campaign.py --cases $(CASES)
+	$(BIN)/python benchmarks/fuzz/campaign.py --cases $(CASES) --page docs/robustness.md
 
 train-linear: $(VENV)/.dev ## refit the weights of the linear method from $TRACEKIT_DATA
 	$(BIN)/python -m tracekit.analyzers.linear_fit --data "$${TRACEKIT_DATA:?is not set}"

@@ -1,6 +1,6 @@
 """The long run of the fuzzer: every reader by itself, then the table of docs/robustness.md.
 
-    python benchmarks/fuzz/campaign.py --cases 22000 --out out/fuzz      # or: make fuzz
+    python benchmarks/fuzz/campaign.py --cases 22000 --page docs/robustness.md   # or: make fuzz
 
 Goes on where it stopped: a reader whose result lies in the folder is not run again, unless its
 code has changed since. Line coverage is measured by coverage.py on the cases that atheris kept.
@@ -13,15 +13,15 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 TARGET = HERE / "fuzz_readers.py"
-READER_DIR = ROOT / "tracekit" / "ingest"
+BLOCK = re.compile(r"(<!-- fuzz -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def names() -> list[str]:
@@ -90,7 +90,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/fuzz"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--reader", action="append", help="only these; repeatable")
-    parser.add_argument("--table", action="store_true", help="print the table of what lies there")
+    parser.add_argument("--table", action="store_true", help="run nothing, report what lies there")
+    parser.add_argument("--page", type=Path, help="also write the table into docs/robustness.md")
     args = parser.parse_args()
     os.nice(10)
     for name in [] if args.table else args.reader or names():
@@ -103,7 +104,11 @@ def main() -> None:
         print(f"{name}: {report['cases']} exit {report['code']}", file=sys.stderr, flush=True)
     known = {name: args.out / name / "report.json" for name in names()}
     reports = {name: json.loads(p.read_text()) for name, p in known.items() if p.exists()}
-    print(table(reports))
+    found = table(reports)
+    print(found)
+    if args.page:
+        text = args.page.read_text(encoding="utf-8")
+        args.page.write_text(BLOCK.sub(rf"\1{found}\n\2", text), encoding="utf-8")
     sys.exit(any(report["code"] for report in reports.values()))
 
 

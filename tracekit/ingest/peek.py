@@ -31,7 +31,7 @@ def beginning(head: bytes) -> bytes:
     return head
 
 
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # also one that breaks off: one pass
 _SHOWN = 2048
 
 
