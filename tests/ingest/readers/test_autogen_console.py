@@ -133,3 +133,17 @@ def test_types_of_structured_messages_have_brackets(read_one):
     log = NEW + "---------- StructuredMessage[Plan] (Planner) ----------\n{}\n"
     step = read_one(FORMAT, log).steps[-1]
     assert (step.agent, step.extra["type"]) == ("Planner", "StructuredMessage[Plan]")
+
+
+def test_a_function_answers_by_its_name(read_one):
+    log = (
+        "boss (to coder):\n\n***** Suggested function call: look *****\nArguments: \n{}\n*****\n" + DASHES
+        + "coder (to boss):\n\n***** Response from calling function (look) *****\nopen\n*****\n" + DASHES
+    )  # fmt: skip
+    step = read_one(FORMAT, log).steps[1]
+    assert (step.tool.name, step.tool.call_id, step.tool.result, step.parent) == (
+        "look",
+        None,
+        "open",
+        0,
+    )

@@ -154,3 +154,13 @@ def test_the_kind_of_a_sub_agent_is_noted_beside_its_file(read, jsonl, tmp_path)
     log = jsonl(line("a", None, "user", "Look", **side), line("b", "a", "assistant", "x", **side))
     trace = read(log, "agent-a1.jsonl").trace
     assert [s.agent for s in trace.steps] == ["claude", "Explore"]
+
+
+def test_what_the_editor_puts_before_the_words_is_not_the_task(read, jsonl):
+    shown = text("<ide_opened_file>a.py</ide_opened_file>")
+    log = jsonl(
+        line("a", None, "user", shown),
+        line("b", "a", "user", shown + text("Fix it")),
+        line("c", "b", "assistant", text("Done.")),
+    )
+    assert read(log, "s-1.jsonl").trace.task.question == "Fix it"

@@ -40,7 +40,8 @@ _ASKED = re.compile(
     r"^\*{5} Suggested (?:tool call|function [Cc]all)(?: \((?P<id>[^)\n]*)\))?: (?P<name>\S+) \*{5}$"
 )
 _ANSWERED = re.compile(
-    r"^\*{5} Response from calling (?:tool|function) (?:\((?P<id>[^)\n]*)\)|\"?(?P<name>[^\n\"]*?)\"?) \*{5}$"
+    r"^\*{5} Response from calling (?:tool \((?P<id>[^)\n]*)\)"
+    r"|(?:tool|function) [\"(]?(?P<name>[^\n\"()]*?)[\")]?) \*{5}$"
 )
 _STARS = re.compile(r"^\*{5,}$")
 _EXIT = re.compile(r"^SCENARIO\.PY EXITED WITH CODE: (?P<code>-?\d+) !#!#", re.MULTILINE)
@@ -197,10 +198,28 @@ def _add(build: Builder, message: _Message) -> None:
         text = text[: counted.start()]
     tools = read_calls_repr(text) or _starred(text)
     named = tuple(_named(build, call) for call in tools)
+    nameless = [c.name for c in named if c.result is not None and not c.call_id]
     extra = {"printed_before": message.before} if message.before else {}
     if message.type:
         extra["type"] = message.type
-    build.add(message.who, text, message.raw, to=message.to, tools=named, usage=usage, extra=extra)
+    build.add(
+        message.who,
+        text,
+        message.raw,
+        to=message.to,
+        tools=named,
+        usage=usage,
+        parent=_asker(build, nameless[0]) if nameless else None,
+        extra=extra,
+    )
+
+
+def _asker(build: Builder, function: str) -> int | None:
+    """The last step that called a function, for answers of before tools had ids."""
+    for step in reversed(build.steps):
+        if any(call.name == function and call.result is None for call in step.tools):
+            return step.index
+    return None
 
 
 def _starred(text: str) -> tuple[ToolCall, ...]:

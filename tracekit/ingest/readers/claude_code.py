@@ -267,6 +267,7 @@ class _TaskText:
 
     def hear(self, text: str, record: dict[str, Any]) -> None:
         """Take in the next line of the user."""
+        text = _own_words(text)
         if self.text or not text.strip() or record.get("isCompactSummary"):
             return
         given = re.search(r"<command-args>(.*?)</command-args>", text, re.DOTALL)
@@ -278,6 +279,14 @@ class _TaskText:
             self.text = text
         elif self._command and not text.startswith("Caveat:"):
             self.text = text  # what a slash command stands for
+
+
+def _own_words(text: str) -> str:
+    """What the user wrote, without what the program puts before it."""
+    for tag in ("ide_opened_file", "ide_selection", "system-reminder"):
+        while text.lstrip().startswith(f"<{tag}>") and f"</{tag}>" in text:
+            text = text.partition(f"</{tag}>")[2].lstrip()
+    return text
 
 
 def _kind(call: ToolCall) -> str:
