@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracekit.errors import UsageError
@@ -41,6 +41,7 @@ def test_the_key_is_the_same_in_another_process():
     assert done.stdout.strip() == HELLO_KEY
 
 
+@settings(deadline=None, max_examples=50)
 @given(PARAMS)
 def test_the_order_of_parameters_does_not_matter(params):
     backwards = dict(reversed(params.items()))
