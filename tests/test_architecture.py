@@ -21,7 +21,7 @@ LAYERS = [
     ["tracekit.names", "tracekit.trace", "tracekit.attribution"],
     ["tracekit.context", "tracekit.protocols"],
     ["tracekit.registry"],
-    ["tracekit.metrics", "tracekit.folds", "tracekit.signals", "tracekit.stats"],
+    ["tracekit.metrics", "tracekit.folds", "tracekit.signals", "tracekit.stats", "tracekit.llm"],
     ["tracekit.ingest", "tracekit.store"],
     ["tracekit.capture"],
     ["tracekit.analyzers"],
@@ -45,7 +45,9 @@ ROOMS_OF = {
 """Third-party libraries of the core, and who may import them."""
 
 HEAVY_ROOMS_OF = {
+    "openai": ["tracekit.llm"],
     "ray": ["tracekit.ingest.engines"],
+    "stamina": ["tracekit.llm"],
 }
 """Libraries of extras, and who may import them, inside the function that needs them."""
 
@@ -225,6 +227,11 @@ PUBLIC_TYPES = [
     "tracekit.context:Context",
     "tracekit.eval.board:Leaderboard",
     "tracekit.ingest.batch:Options",
+    "tracekit.llm.budget:Budget",
+    "tracekit.llm.client:Spent",
+    "tracekit.llm.endpoint:Endpoint",
+    "tracekit.llm.request:Completion",
+    "tracekit.llm.request:Request",
     "tracekit.registry:Plugin",
     "tracekit.stats:Estimate",
 ]
