@@ -118,3 +118,27 @@ def test_damaged_database(read, database):
     got = read(data[: len(data) // 2], "half.db", FORMAT)
     assert any(problem.severity == "error" for problem in got.problems)
     assert read(b"SQLite format 3\0chat_completions agents", "tiny.db").problems
+
+
+def test_what_the_manager_passes_on_to_the_group_is_said_once(read_one, database):
+    with sqlite3.connect(database) as base:
+        base.executescript("DELETE FROM events; DELETE FROM chat_completions;")
+        base.execute("DELETE FROM function_calls")
+        base.execute("INSERT INTO agents VALUES (3, 13, 23, 's', 'chair', 'GroupChatManager', '')")
+        answer = {
+            "content": "4",
+            "role": "tool",
+            "tool_responses": [{"tool_call_id": "c", "content": "4"}],
+        }
+        call = {"content": None, "tool_calls": [{"id": "c", "function": {"name": "add"}}]}
+        told = [("admin", "chair", "Add"), ("chair", "boss", "Add"), ("boss", "chair", call),
+                ("chair", "admin", call), ("admin", "chair", answer), ("chair", "boss", answer)]  # fmt: skip
+        for number, (sender, here, message) in enumerate(told):
+            state = json.dumps({"message": message, "sender": sender})
+            row = ("received_message", 11, here, number, state, f"2024-06-01 10:00:0{number}")
+            base.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
+    trace = read_one(FORMAT, database.read_bytes(), "copy.db")
+    assert [(s.agent, s.kind, s.to) for s in trace.steps] == [
+        ("admin", "message", "chair"), ("boss", "tool_call", "chair"), ("admin", "tool_result", "chair"),
+    ]  # fmt: skip
+    assert (trace.steps[2].tool.name, trace.steps[2].parent) == ("add", 1)

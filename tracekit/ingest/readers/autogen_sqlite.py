@@ -180,13 +180,19 @@ def _event(build: Builder, row: Row) -> Problem | None:
     said = state.get("message") if arrived else state.get("reply")
     message = said if isinstance(said, dict) else {"content": said}
     content = read_content(message.get("content"))
-    tools = read_calls(message.get("tool_calls"))
+    tools = (*read_calls(message.get("tool_calls")), *_answers(build, message))
     if not content.text and not tools and not content.tools:
         return build.source.skip(raw, f"event {row.get('event_name')} carries no message")
     who = as_text(state.get("sender")) or as_text(message.get("name")) or None if arrived else here
     last = build.steps[-1] if build.steps else None
-    if last is not None and last.content == content.text and last.agent in (who, "unknown"):
-        changes = {"to": build.agent(here)} if arrived and here and last.to is None else {}
+    relayed = arrived and _relays(build, who)
+    if (
+        last is not None
+        and last.content == content.text
+        and (relayed or last.agent in (who, "unknown"))
+    ):
+        first = arrived and not relayed and last.to is None
+        changes = {"to": build.agent(here)} if first and here else {}
         build.merge(last.index, raw, **changes)
         return None
     extra = rest(row, "rowid_", "json_state", "timestamp") | rest(
@@ -196,9 +202,25 @@ def _event(build: Builder, row: Row) -> Problem | None:
         who, content, raw, to=here if arrived else None, tools=tools,
         time=read_time(row.get("timestamp")), extra=extra,
     )  # fmt: skip
-    if not arrived:
+    if not arrived and not tools:
         build.steps[index] = msgspec.structs.replace(build.steps[index], kind="message")
     return None
+
+
+def _answers(build: Builder, message: dict[str, Any]) -> Iterator[ToolCall]:
+    """What tools returned, as a message passes it on."""
+    listed = message.get("tool_responses")
+    for part in listed if isinstance(listed, list) else ():
+        if isinstance(part, dict):
+            call_id = as_text(part.get("tool_call_id")) or None
+            asked = build.asked(call_id)
+            text = as_text(part.get("content"))
+            yield ToolCall(asked.name if asked else "", result=text, call_id=call_id)
+
+
+def _relays(build: Builder, who: str | None) -> bool:
+    """Whether somebody only passes on to all what one member of the group said."""
+    return any(agent.id == who and agent.role == "GroupChatManager" for agent in build.agents)
 
 
 def _function(build: Builder, row: Row) -> None:
