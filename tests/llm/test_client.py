@@ -315,6 +315,12 @@ def test_a_batch_can_be_narrower_than_the_endpoint(serve, client, asking):
     assert server.peak == 2
 
 
+def test_a_batch_needs_room_for_one(client, asking):
+    caller = client("http://127.0.0.1:1/v1")
+    with pytest.raises(UsageError, match="at least 1"):
+        caller.wait(caller.complete_all([asking()], concurrency=0))
+
+
 def test_failures_of_a_batch_are_data(serve, client, asking):
     server = serve(
         lambda call: Reply(status=400) if call.prompt in ("q2", "q4") else Reply(text=call.prompt)

@@ -84,6 +84,8 @@ class Client:
 
         `concurrency` bounds how many are under way at once, within that of the endpoint.
         """
+        if concurrency is not None and concurrency < 1:
+            raise UsageError("concurrency must be at least 1")
         todo = enumerate(requests)
         done: dict[int, Completion | CallError] = {}
 
