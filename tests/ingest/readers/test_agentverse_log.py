@@ -58,3 +58,10 @@ def test_tool_input_that_is_no_literal_is_kept_as_text(read):
 def test_text_before_the_first_round_is_kept(read, speakers):
     trace = read("warning\n" + LOG, "x.txt").trace
     assert speakers(trace)[0] == "unknown"
+
+
+def test_headings_within_a_review_are_not_speakers(read_one):
+    log = "Loop Round 0\nRole Assignment:\na cook\nReviews:\n[Ann]: Do this:\n[Step 1]: boil\n[Bo]: Yes\n"
+    steps = read_one("agentverse-log", log).steps
+    assert [step.agent for step in steps] == ["role_assigner", "Ann", "Bo"]
+    assert steps[1].content == "Do this:\n[Step 1]: boil"

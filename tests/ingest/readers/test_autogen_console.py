@@ -147,3 +147,18 @@ def test_a_function_answers_by_its_name(read_one):
         "open",
         0,
     )
+
+
+def test_a_script_that_printed_nothing_has_no_steps(read_one):
+    run = {
+        "execution": {"success": False, "error": "KeyError"},
+        "output": {"stdout": "", "stderr": "x"},
+    }
+    trace = read_one(FORMAT, run)
+    assert trace.steps == ()
+    assert (trace.outcome.status, trace.outcome.reason) == ("failure", "KeyError")
+
+
+def test_windows_newlines_within_captured_output(read_one):
+    run = {"execution": {"success": True}, "output": {"stdout": NEW.replace("\n", "\r\n")}}
+    assert [s.agent for s in read_one(FORMAT, run).steps] == ["user", "Adder", "Adder", "Adder"]

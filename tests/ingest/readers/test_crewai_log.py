@@ -69,3 +69,11 @@ def test_older_records_name_the_agent_first(read_one):
         ("Cook", 'It "boils"'),
     ]
     assert steps[1].parent == 0
+
+
+def test_a_log_may_begin_within_a_record(read):
+    record = '2025-05-01 10:00:00: task_name="t", task="Boil", agent="Cook", status="started"\n'
+    got = read('of a text before"\n' + record, "log.txt")
+    assert got.report.format == "crewai-log"
+    assert [s.agent for s in got.trace.steps] == ["Cook"]
+    assert [p.severity for p in got.problems] == ["error"]

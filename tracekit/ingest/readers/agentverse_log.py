@@ -17,6 +17,7 @@ from tracekit.errors import Problem
 from tracekit.ingest.build import Builder
 from tracekit.ingest.decode import decode_text
 from tracekit.ingest.parts import maybe_json
+from tracekit.ingest.readers.generic_text import may_speak
 from tracekit.ingest.reprs import read_repr
 from tracekit.ingest.sources import OpenSource
 from tracekit.ingest.textlog import log_lines, strip_ansi
@@ -105,7 +106,8 @@ def _kind(line: str, section: str) -> str:
     if _STAGE.match(line):
         return "stage"
     talking = section in ("Reviews:", "Execution Result:")
-    return "named" if talking and _NAMED.match(line) else ""
+    named = _NAMED.match(line) if talking else None
+    return "named" if named is not None and may_speak(named["name"]) else ""
 
 
 def _add(build: Builder, block: _Block, waiting: list[Raw], round: int) -> None:

@@ -78,7 +78,7 @@ class AutoGenConsole:
                 return
             record = value
             lines = (
-                (Raw(record=f"/output/stdout#{number}"), strip_ansi(line))
+                (Raw(record=f"/output/stdout#{number}"), strip_ansi(line).rstrip("\r"))
                 for number, line in enumerate(stdout.split("\n"), 1)
             )
         yield _transcript(source, self.name, list(lines), record)
@@ -108,10 +108,11 @@ def _transcript(
     text = "\n".join(line for _, line in lines)
     banners = any(_BANNER.match(line) for _, line in lines)
     found, before, after = _with_banners(lines) if banners else _with_headers(lines)
-    if not found:
+    if not found and text.strip():
         found = [_Message(lines[0][0], None, [line for _, line in lines])]
         before = after = ""
-    build = Builder(source, format, framework="autogen" if found[0].who else None)
+    named = bool(found and found[0].who)
+    build = Builder(source, format, framework="autogen" if named else None)
     extra = _harness(record)
     for message in found:
         if message.who == "Summary" and message.type is None:

@@ -13,12 +13,11 @@ from typing import Any, ClassVar
 
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
-from tracekit.ingest.decode import decode_text
 from tracekit.ingest.meters import read_instant
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek, peek_items
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.textlog import log_entries
+from tracekit.ingest.textlog import head_lines, log_entries
 from tracekit.trace import Outcome, Raw, Task, Time, Trace
 
 _HEADER = re.compile(
@@ -36,10 +35,11 @@ class CrewAILog:
     name: ClassVar[str] = "crewai-log"
 
     def sniff(self, head: bytes, name: str) -> float:
-        """Sure when the first line is a stamped record."""
+        """Sure when a stamped record is in sight, best on the first line."""
         if peek(head) is None:
-            first = decode_text(head).lstrip().partition("\n")[0]
-            return 0.95 if _HEADER.match(first) else 0.0
+            lines = [line for line in head_lines(head) if line.strip()]
+            first = next((at for at, line in enumerate(lines) if _HEADER.match(line)), None)
+            return 0.0 if first is None else 0.9 if first else 0.95
         for item in peek_items(head)[:1]:
             if {"timestamp", "task", "agent", "status"} <= item.keys():
                 return 0.9

@@ -98,7 +98,12 @@ class GenericText:
         )
 
 
-def _may_speak(name: str) -> bool:
+def may_speak(name: str) -> bool:
+    """Whether a name at the head of a line may be a speaker's, and is no heading of a text.
+
+    >>> may_speak("Reasoner 2"), may_speak("Step 2")
+    (True, False)
+    """
     return name.casefold().rstrip(" -_#.0123456789") not in _NOT_NAMES
 
 
@@ -117,7 +122,7 @@ def speaker_form(lines: Iterable[str]) -> tuple[str, list[str], re.Pattern[str]]
                 break
     best: tuple[int, str, list[str], str] | None = None
     for (form, pattern_text), count in zip(_FORMS, counts, strict=True):
-        names = [name for name, times in count.items() if times >= 2 and _may_speak(name)]
+        names = [name for name, times in count.items() if times >= 2 and may_speak(name)]
         total = sum(count[name] for name in names)
         if len(names) >= 2 and total >= _FEWEST and (best is None or total > best[0]):
             best = (total, form, names, pattern_text)
