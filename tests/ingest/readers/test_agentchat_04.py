@@ -176,3 +176,10 @@ def test_a_state_saved_before_the_run_is_skipped(read):
         {"type": "TeamState", "version": "1.0.0", "agent_states": {"m": {"message_thread": []}}}
     )
     assert [p.severity for p in got.problems] == ["skip"]
+
+
+def test_a_long_first_message(read):
+    long = {"source": "user", "models_usage": None, "content": "x" * 70_000, "type": "TextMessage"}
+    got = read([long, long | {"source": "bot"}])
+    assert got.report.format == "autogen-agentchat-04"
+    assert [s.agent for s in got.trace.steps] == ["user", "bot"]

@@ -81,3 +81,13 @@ def test_an_unknown_version_warns(version, read_as):
 def test_a_list_of_trajectories_is_one_trace_each(read):
     got = read([trajectory(USER, DIG), trajectory(USER, DONE) | {"session_id": "s2"}])
     assert [(t.id, len(t.steps)) for t in got.traces] == [("s1", 2), ("s2", 2)]
+
+
+def test_long_definitions_before_the_steps(read):
+    agent = {
+        "name": "digger",
+        "tool_definitions": [{"function": {"name": "dig", "x": "y" * 70_000}}],
+    }
+    whole = {"schema_version": "ATIF-v1.6", "session_id": "s1", "agent": agent, "steps": [USER]}
+    got = read(whole)
+    assert got.report.format == "atif-harbor"

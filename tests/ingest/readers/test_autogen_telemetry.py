@@ -142,3 +142,12 @@ def test_what_the_manager_passes_on_to_the_group_is_said_once(read_one, database
         ("admin", "message", "chair"), ("boss", "tool_call", "chair"), ("admin", "tool_result", "chair"),
     ]  # fmt: skip
     assert (trace.steps[2].tool.name, trace.steps[2].parent) == ("add", 1)
+
+
+def test_a_long_second_message(read):
+    chats = {
+        "admin": [
+            {"content": t, "role": r} for t, r in (("Hi", "user"), ("x" * 70_000, "assistant"))
+        ]
+    }
+    assert read(chats, "boss_messages.json").report.format == FORMAT

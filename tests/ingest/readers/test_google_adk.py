@@ -122,3 +122,10 @@ def test_results_of_an_evaluation_hold_its_sessions(read):
     got = read({"eval_set_result_id": "r", "eval_case_results": cases})
     assert [t.outcome.status for t in got.traces] == ["success", "failure"]
     assert [s.agent for s in got.traces[0].steps] == ["user", "dice"]
+
+
+def test_a_long_state_before_the_events(read):
+    session = {"id": "s", "app_name": "dice", "user_id": "u", "state": {"notes": "x" * 70_000}}
+    got = read(session | {"events": [_said("user", "Roll")]})
+    assert got.report.format == "google-adk"
+    assert len(got.trace.steps) == 1

@@ -66,6 +66,8 @@ def _surely_message(item: Any) -> float:
     typed = _type(item).endswith(("Message", "Event"))
     if typed and ("content" in item or "models_usage" in item):
         return 0.9 if "models_usage" in item or "created_at" in item else 0.8
+    if item.keys() >= {"source", "content", "models_usage"}:
+        return 0.7  # a long text hides the type
     return 0.6 if item.keys() == {"source", "content"} else 0.0
 
 

@@ -31,8 +31,8 @@ class Atif:
 
     def sniff(self, head: bytes, name: str) -> float:
         """Sure when the version of the format is stated."""
-        if b'"ATIF-v' in head and b'"steps"' in head:
-            return 0.97
+        if b'"ATIF-v' in head:
+            return 0.97 if b'"steps"' in head else 0.9
         return 0.6 if b'"step_id"' in head and b'"session_id"' in head else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:

@@ -46,6 +46,7 @@ class AutoGenTelemetry:
             return 0.0
         if not all(isinstance(one, list) and one for one in lists):
             return 0.0
+        lists[-1] = lists[-1][:-1] or lists[-1]  # its last message may be cut off
         return 0.7 if all(is_message(item) for one in lists for item in one[:3]) else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:

@@ -18,6 +18,7 @@ from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.documents import documents
 from tracekit.ingest.meters import read_time, read_usage
 from tracekit.ingest.parts import as_text, read_content
+from tracekit.ingest.peek import peek_keys
 from tracekit.ingest.sources import OpenSource
 from tracekit.names import by_role, handoff_target
 from tracekit.trace import Outcome, Raw, Status, Task, ToolCall, Trace
@@ -40,6 +41,9 @@ class GoogleAdk:
             return 0.9
         if re.search(rb'"eval_?cases"', head, re.I) and b'"conversation"' in head:
             return 0.9
+        keys = peek_keys(head)  # a long state or first event hides the rest
+        if "state" in keys and ({"app_name", "user_id"} <= keys or {"appName", "userId"} <= keys):
+            return 0.75
         first = b'"expected_tool_use"' in head and b'"query"' in head
         bare = b'"author"' in head and re.search(rb'"invocation_?id"', head, re.I)
         return 0.9 if first else 0.7 if bare else 0.0
