@@ -80,8 +80,10 @@ class Sdk:
             )
         else:
             message = _table(event.get("llm_message"))
-            told = event.get("error") or event.get("detail") or message.get("content")
-            content, step_kind, tools = _text(told), None, ()
+            told = next((event[k] for k in ("error", "detail", "summary") if event.get(k)), None)
+            content, step_kind, tools = _text(told or message.get("content")), None, ()
+            if kind == "CondensationSummaryEvent":
+                step_kind = "system"
             if kind.endswith("ErrorEvent"):
                 self.failure = content
         who = as_text(event.get("source")) or "environment"

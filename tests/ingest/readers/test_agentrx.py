@@ -86,3 +86,12 @@ def test_tau_records(read, tmp_path):
     assert (first.outcome.status, first.outcome.score) == ("failure", 0.0)
     assert (second.outcome.status, second.labels) == ("success", ())
     assert len(got.problems) == 2
+
+
+def test_the_person_may_be_called_user(read, tmp_path):
+    turns = [
+        {"role": "user", "content": "Find x"},
+        {"role": "Orchestrator (thought)", "content": "Hm"},
+    ]
+    trace = read(turns, "magentic_dataset/run.json", "agentrx").trace
+    assert (trace.task.question, trace.agent("user").role) == ("Find x", "user")

@@ -57,3 +57,18 @@ def test_unknown_callers_sessions_and_broken_lines(read, jsonl, speakers):
     assert [speakers(trace) for trace in got.traces] == [["unknown"]] * 3
     assert got.traces[0].task.question == "Do it"
     assert [problem.line for problem in got.problems] == [4, 5]
+
+
+def test_the_first_mark_of_a_prompt_names_the_caller(read, jsonl, speakers):
+    shared = "We are working to address the following user request:\n\nHow many?"
+    log = jsonl(
+        call(1, f"assistant: {shared}", "a ledger"),
+        call(2, f"system: Solve tasks using your coding and language skills.\n\nuser: {shared}", "code"),
+        call(3, f"user: {shared}", "anyone on the team"),
+    )  # fmt: skip
+    assert speakers(read(log, "x.jsonl").trace) == ["Orchestrator", "Coder", "unknown"]
+
+
+def test_the_task_of_an_unknown_caller_is_what_the_user_says(read, jsonl):
+    log = jsonl(call(1, "system: Be kind.\n\nuser: Count the owls", "3"))
+    assert read(log, "x.jsonl").trace.task.question == "Count the owls"

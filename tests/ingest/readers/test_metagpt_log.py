@@ -41,3 +41,18 @@ def test_content_of_a_collected_run(read, speakers):
     assert got.trace.steps[0].raw[0].record == "/content#1"
     assert got.trace.extra == {"log_file": "7.txt", "cost": "0.1"}
     assert read({"content": 3, "prompt": "x"}, format=FORMAT).problems[0].severity == "error"
+
+
+def test_errors_are_nobodys_words_and_announcements_no_answer(read):
+    log = (
+        "2025-01-01 10:00:00.000 | INFO     | metagpt.roles.role:_act:1 - Ann(Coder): to do Write(Write)\n"
+        "owls = 3\n"
+        "2025-01-01 10:00:01.000 | ERROR    | metagpt.utils.common:log_it:1 - Finished after 1s\n"
+        "Traceback (most recent call last):\nValueError: no owls\n"
+        "2025-01-01 10:00:02.000 | INFO     | metagpt.roles.role:_act:1 - Bob(Tester): to do Test(Test)\n"
+    )
+    got = read(log, "log.txt")
+    assert [(s.agent, s.kind) for s in got.trace.steps] == [
+        ("Ann", "message"), ("system", "system"), ("Bob", "message"),
+    ]  # fmt: skip
+    assert got.trace.outcome.answer == "owls = 3"

@@ -143,3 +143,40 @@ def test_wrong_types(read):
     assert len(got.problems) == 2
     sdk = [{"kind": "ActionEvent", "thought": 3, "action": 4, "tool_call": 5}, {"kind": 9}, 1]
     assert len(read(sdk, format="openhands").trace.steps) == 2
+
+
+def test_the_answer_of_the_api_is_no_trajectory_of_another_agent(read):
+    stamped = [event | {"timestamp": "2025-01-01", "message": ""} for event in EVENTS]
+    got = read({"trajectory": stamped})
+    assert got.report.format == "openhands"
+    assert [s.agent for s in got.trace.steps][:2] == ["agent", "user"]
+
+
+def test_events_without_a_cause_answer_nothing(read):
+    failed = saw(0, "error", "no such tool")
+    del failed["cause"]
+    trace = read([*EVENTS[:3], failed]).trace
+    assert (trace.steps[3].parent, trace.steps[3].tool.error) == (None, "no such tool")
+
+
+def test_a_run_without_a_history_is_skipped_with_its_error(read, jsonl):
+    line = {"instance_id": "i1", "instruction": "Fix it", "test_result": {}, "metadata": {}}
+    dead = line | {"history": None, "error": "the container did not start"}
+    got = read(jsonl(dead, line | {"history": EVENTS}), "output.jsonl")
+    assert [trace.task.id for trace in got.traces] == ["i1"]
+    assert [(p.severity, p.line) for p in got.problems if "without a history" in p.what] == [
+        ("skip", 1)
+    ]
+
+
+def test_a_summary_of_the_sdk_is_kept(read, jsonl):
+    said = {"kind": "MessageEvent", "id": "1", "source": "user",
+            "llm_message": {"role": "user", "content": [{"type": "text", "text": "Go"}]}}  # fmt: skip
+    short = {
+        "kind": "CondensationSummaryEvent",
+        "id": "2",
+        "source": "environment",
+        "summary": "so far",
+    }
+    got = read(jsonl(said, short), "events.jsonl")
+    assert got.steps == [("user", "message", "Go"), ("environment", "system", "so far")]

@@ -124,3 +124,12 @@ def test_annotations_that_are_broken_are_reported(read, tmp_path):
     got = read(RUN, "GAIA/t1.json")
     assert got.trace.labels == ()
     assert ["cannot be read" in p.what for p in got.problems] == [True]
+
+
+def test_annotations_that_break_off_are_read_so_far(read, tmp_path):
+    (tmp_path / "processed_annotations_gaia").mkdir()
+    half = json.dumps(NOTES)[:-1] + ', "more": [}'
+    (tmp_path / "processed_annotations_gaia" / "t1.json").write_text(half)
+    got = read(RUN, "GAIA/t1.json")
+    assert len(got.trace.labels) == len(NOTES["errors"])
+    assert [p.severity for p in got.problems] == ["warning"]

@@ -78,3 +78,19 @@ def test_a_run_without_steps_still_answers(read_one):
     assert [(step.agent, step.kind, step.content) for step in trace.steps] == [
         ("react", "final", "It is 4.0 now")
     ]
+
+
+def test_messages_of_a_memory_are_steps(read, jsonl):
+    run = {"agent_name": "o1", "question": "How many?", "prediction": "3", "true_answer": "3"}
+    memory = [
+        {"role": "system", "content": [{"type": "text", "text": "Be good"}]},
+        {"role": "user", "content": "How many?"}, {"role": "assistant", "content": "I look"},
+        {"role": "tool-call", "content": "look()"}, {"role": "tool-response", "content": "3"},
+    ]  # fmt: skip
+    got = read(
+        jsonl(run | {"intermediate_steps": memory}, run | {"intermediate_steps": []}), "r.jsonl"
+    )
+    assert [(s.agent, s.kind, s.content) for s in got.traces[0].steps] == [
+        ("system", "system", "Be good"), ("user", "message", "How many?"), ("o1", "message", "I look"),
+        ("o1", "tool_call", "look()"), ("o1", "tool_result", "3"),
+    ]  # fmt: skip

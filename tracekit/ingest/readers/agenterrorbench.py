@@ -27,7 +27,7 @@ _TOOL = re.compile(
 )
 _ANSWER = re.compile(r"<answer>\s*(.*?)\s*</answer>", re.DOTALL)
 _TASK = re.compile(
-    r"(?:Your task is to|Task)\s*:\s*(.*?)(?:\n\s*\n(?:Available|Prior|Your admissible|You)|\Z)",
+    r"(?:Your task is to|Task)\s*:\s*(.*?)(?:\n\s*\n(?:Available|Prior|You)|\s*Your admissible actions|\Z)",
     re.S,
 )
 

@@ -69,10 +69,11 @@ def _magentic(source: OpenSource, items: list[Any]) -> Iterator[Trace | Problem]
             build.add(who, read_content(item.get("content")), raw, extra=extra)
         else:
             yield source.problem(raw, "a turn is not an object with content and role")
-    if "human" in {step.agent for step in build.steps}:
-        build.agent("human", role="user")
+    people = [step for step in build.steps if step.agent in ("human", "user")]
+    for name in {step.agent for step in people}:
+        build.agent(name, role="user")
     id = source.name.removesuffix(".json")
-    question = next((s.content for s in build.steps if s.agent == "human"), "")
+    question = people[0].content if people else ""
     label = _labels(source, "magentic").get(id, {})
     outcome = Outcome("failure", by="ground_truth") if label.get("failures") else Outcome()
     yield build.trace(

@@ -31,8 +31,13 @@ _MARKS = (
     ("Coder", "Solve tasks using your coding and language skills."),
     ("WebSurfer", "You are a helpful assistant that is summarizing a webpage"),
     ("WebSurfer", "Consider the following screenshot of a web browser"),
+    ("WebSurfer", "You are a helpful assistant that controls a web browser."),
+    ("WebSurfer", "You are a helpful assistant that can summarize long documents"),
+    ("FileSurfer", "When given a user query, use available functions to help the user"),
 )
 """Texts that open prompts of Magentic-One's agents (autogen-ext, `_prompts.py`)."""
+_SHARED = "We are working to address the following user request:"
+"""The orchestrator's first words to the team: it sees them as its own, the others as a user's."""
 _LEAD = re.compile(r"^(?:user|assistant|system): ")
 _REQUESTS = (
     ("Here is the request:", "Here is the pre-survey:"),
@@ -118,10 +123,13 @@ def _infer(prompt: str, simulated: bool) -> tuple[str | None, str | None]:
     if simulated:
         return ("user", _GREETING) if prompt.startswith(_GREETING) else ("assistant", None)
     opening = prompt[:2000]
-    for who, mark in _MARKS:
-        if mark in opening:
-            return who, mark
-    return None, None
+    found = [(at, who, mark) for who, mark in _MARKS if (at := opening.find(mark)) >= 0]
+    if not found:
+        return None, None
+    at, who, mark = min(found)
+    if mark == _SHARED and opening[:at].endswith("user: "):
+        return None, None
+    return who, mark
 
 
 def _messages(prompt: str) -> Iterator[Message]:
@@ -161,4 +169,7 @@ def _question(prompts: list[str], build: Builder, simulated: bool) -> str:
             found = between(prompt, *marks)
             if found is not None:
                 return found.strip()
-    return _LEAD.sub("", prompts[0]) if prompts and build.steps[0].agent == UNKNOWN else ""
+    if not prompts or build.steps[0].agent != UNKNOWN:
+        return ""
+    given = list(_messages(prompts[0]))
+    return next((message.content for message in given if message.role == "user"), given[0].content)

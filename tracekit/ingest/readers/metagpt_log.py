@@ -71,6 +71,7 @@ class MetaGPTLog:
             if problem is not None:
                 yield problem
         said = [step.content for step in build.steps if step.kind == "message"]
+        said = [text for text in said if not text.startswith("to do ")]  # announced, not done
         yield build.trace(
             source.default_id(),
             task=Task(
@@ -98,11 +99,11 @@ def _add(build: Builder, entry: Entry) -> Problem | None:
         build.add(says["who"], content, entry.raw, time=time, extra=extra)
         build.agent(says["who"], role=says["role"])
         return None
-    if body.strip() and entry["level"] != "DEBUG":
-        build.add(None, entry.text, entry.raw, time=time, extra=extra)
-    elif entry["level"] in _ALARMS:
+    if entry["level"] in _ALARMS:
         build.add("system", entry.text, entry.raw, kind="system", time=time, extra=extra)
         build.agent("system", role="system")
+    elif body.strip() and entry["level"] != "DEBUG":
+        build.add(None, entry.text, entry.raw, time=time, extra=extra)
     else:
         return build.source.skip(entry.raw, "bookkeeping of the framework")
     return None

@@ -39,7 +39,8 @@ class OpenHands:
             marks = (b'"test_result"', b'"instruction"', b'"agent_class"')
             return 0.9 if sum(mark in head for mark in marks) >= 2 else 0.6 if acts else 0.0
         told = b'"source"' in head and (b'"args"' in head or b'"extras"' in head)
-        return 0.85 if acts and told else 0.0
+        timed = b'"timestamp"' in head and (b'"cause"' in head or b'"message"' in head)
+        return (0.92 if timed else 0.85) if acts and told else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per list of events or line of output; SDK events in lines are one trace."""
@@ -51,6 +52,8 @@ class OpenHands:
                 document.value.get("history"), list
             ):
                 yield from _output(source, document, document.value)
+            elif isinstance(document.value, dict) and "instance_id" in document.value:
+                yield _without_history(source, document)
             elif isinstance(document.value, list):
                 yield from _events(source, document, document.value)
             elif document.line is not None:
@@ -59,6 +62,15 @@ class OpenHands:
                 yield from _single(source, document)
         if loose:
             yield from _loose(source, loose)
+
+
+def _without_history(source: OpenSource, document: Document) -> Problem:
+    """A run of an evaluation that left nothing but its result."""
+    key = document.line if document.line is not None else "/"
+    source.see(key)
+    raw = Raw(record=key, line=document.line)
+    failed = as_text(document.value.get("error")).strip()
+    return source.skip(raw, f"a run without a history; its error: {failed[:200] or 'none'}")
 
 
 def _single(source: OpenSource, document: Document) -> Iterator[Trace | Problem]:
@@ -201,7 +213,7 @@ class _Legacy:
     def _observe(self, raw: Raw, event: dict[str, Any]) -> None:
         text = read_content(event.get("content")).text
         cause = self.by_id.get(_key(event.get("cause")))
-        if cause is None and "cause" not in event and self.build.steps:
+        if cause is None and not {"cause", "id"} & event.keys() and self.build.steps:
             cause = len(self.build.steps) - 1  # old pairs have no ids: the action stands before
         request = self.build.steps[cause].tool if cause is not None else None
         answer = ToolCall(

@@ -19,6 +19,7 @@ from tracekit.ingest.meters import read_instant
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_keys
 from tracekit.ingest.readers.otel_span_json import is_error
+from tracekit.ingest.salvage import salvage_json
 from tracekit.ingest.sources import OpenSource
 from tracekit.ingest.span_attributes import Span
 from tracekit.ingest.spans import Run, assemble
@@ -78,10 +79,14 @@ def _annotations(source: OpenSource) -> dict[str, Any]:
         try:
             notes = decode_json(data)
         except ValueError as error:
-            source.warnings.append(
-                source.problem(None, f"the annotations in {folder} cannot be read: {error}")
-            )
-            continue
+            rescued = salvage_json(data, source.limits.depth)
+            what = f"the annotations in {folder} cannot be read: {error}"
+            if rescued is not None:
+                what = f"the annotations in {folder} were read as far as they are JSON: {error}"
+            source.warnings.append(source.problem(None, what, severity="warning"))
+            if rescued is None:
+                continue
+            notes = rescued[0]
         if isinstance(notes, dict):
             return notes
     return {}

@@ -61,7 +61,7 @@ def _run(
     steps = maybe_json(run.get("intermediate_steps"))
     listed = steps if isinstance(steps, list) else []
     for raw, logged in source.records(listed, f"{pointer}/intermediate_steps", document.line):
-        item = _pair(logged)
+        item = _pair(maybe_json(logged))
         if not isinstance(item, dict):
             yield source.problem(raw, "a step is not an object")
         elif "task" in item and "llm_output" not in item:
@@ -73,6 +73,8 @@ def _run(
             )
             build.agent("user", role="user")
             build.agent(agent, system_prompt=as_text(item.get("system_prompt")))
+        elif is_message(item):
+            _memory(build, agent, item, raw)
         else:
             _turn(build, agent, item, raw)
     prediction = as_text(run.get("prediction")) or None
@@ -88,6 +90,18 @@ def _run(
         extra=rest(run, *_KNOWN),
         sha256=source.sha256,
     )
+
+
+def _memory(build: Builder, agent: str, item: dict[str, Any], raw: Raw) -> None:
+    """A message of the memory that smolagents' successor of the benchmark writes instead."""
+    who = {"user": "user", "system": "system"}.get(item["role"], agent)
+    text = read_content(item.get("content")).text
+    asked = () if item["role"] != "tool-call" else (ToolCall("", arguments=text),)
+    told = () if item["role"] != "tool-response" else (ToolCall("", result=text),)
+    kind: StepKind | None = "system" if who == "system" else None
+    build.add(who, text, raw, kind=kind, tools=asked or told, extra=rest(item, "content"))
+    if who != agent:
+        build.agent(who, role=who)
 
 
 def _pair(logged: Any) -> Any:
