@@ -32,3 +32,22 @@ def test_another_table_is_skipped_with_a_reason(read_as, tmp_path):
 def test_a_broken_file_is_reported(damage, read_as):
     _, problems = read_as("phoenix-parquet", damage(GARDEN), "spans.parquet")
     assert [p.severity for p in problems][-1:] == ["error"]
+
+
+def test_times_in_nanoseconds_and_beyond_the_calendar(read_as, tmp_path):
+    table = pyarrow.parquet.read_table(pyarrow.BufferReader(GARDEN))
+    at = table.schema.get_field_index("start_time")
+    kind = pyarrow.timestamp("us", "UTC")
+    fine = pyarrow.array(
+        [1767225600000000123 + i for i in range(4)], pyarrow.timestamp("ns", "UTC")
+    )
+    pyarrow.parquet.write_table(table.set_column(at, "start_time", fine), tmp_path / "fine")
+    (trace,), _ = read_as("phoenix-parquet", (tmp_path / "fine").read_bytes(), "spans.parquet")
+    assert trace.steps[0].time.start == pytest.approx(1767225600)
+    far = pyarrow.array([2**62, *[1767225600000000] * 3], kind)
+    pyarrow.parquet.write_table(table.set_column(at, "start_time", far), tmp_path / "far")
+    (trace,), problems = read_as(
+        "phoenix-parquet", (tmp_path / "far").read_bytes(), "spans.parquet"
+    )
+    assert [(p.record, p.severity) for p in problems if p.record == "row 0"] == [("row 0", "error")]
+    assert trace.steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -53,13 +54,36 @@ def _spans(source: OpenSource) -> Iterator[Span | Problem]:
             row = 0
             try:
                 for batch in file.iter_batches(batch_size=256):
-                    for record in batch.to_pylist():
+                    for record in _rows(batch, arrow):
                         source.see(key := f"row {row}")
+                        raw = Raw(record=key, index=row)
                         row += 1
-                        yield read_span(source, Raw(record=key, index=row - 1), _plain(record))
+                        if record is None:
+                            yield source.problem(raw, "a time that no calendar holds")
+                        else:
+                            yield read_span(source, raw, _plain(record))
             except (arrow.ArrowException, ValueError, OSError) as error:
                 what = f"the table breaks off after {row} rows: {str(error)[:200]}"
                 yield source.problem(None, what)
+
+
+def _rows(batch: Any, arrow: Any) -> Iterator[dict[str, Any] | None]:
+    """The rows of a batch, None for one with a time beyond the calendar of Python.
+
+    Nanoseconds are cut: Python's times have none, and pyarrow refuses those that are not zero.
+    """
+    for at, field in enumerate(batch.schema):
+        if arrow.types.is_timestamp(field.type) and field.type.unit == "ns":
+            kind = arrow.timestamp("us", field.type.tz)
+            batch = batch.set_column(at, field.name, batch.column(at).cast(kind, safe=False))
+    try:
+        yield from batch.to_pylist()
+    except OverflowError:
+        for at in range(batch.num_rows):
+            try:
+                yield batch.slice(at, 1).to_pylist()[0]
+            except OverflowError:
+                yield None
 
 
 def _plain(value: Any) -> Any:
@@ -72,4 +96,6 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return float(value) if isinstance(value, Decimal) else value
+    if isinstance(value, float | Decimal):
+        return float(value) if math.isfinite(value) else None
+    return value
