@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
+from tracekit.ingest.documents import Document, documents
 from tracekit.ingest.parts import as_text, read_content
+from tracekit.ingest.peek import peek_items
 from tracekit.ingest.sources import OpenSource
 from tracekit.names import speaker
 from tracekit.trace import Label, Outcome, Task, Trace
@@ -24,8 +26,16 @@ class WhoAndWhen:
 
     def sniff(self, head: bytes, name: str) -> float:
         """Sure when the label keys are in sight; long files hold them only at the end."""
-        text = head.lstrip()
-        if text[:1] != b"{" or text.count(b'"history"') != 1 or b'"content"' not in text:
+        rows = peek_items(head)
+        keys = rows[0].keys() if rows else frozenset[str]()
+        if keys >= {"history", "mistake_agent", "mistake_step"}:
+            return 0.95
+        text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+        if (
+            text[:1] not in (b"{", b"[")
+            or text.count(b'"history"') != 1
+            or b'"content"' not in text
+        ):
             return 0.0
         if b'"mistake_agent"' in text and b'"mistake_step"' in text:
             return 0.95
@@ -33,22 +43,28 @@ class WhoAndWhen:
         return 0.5 if history_first or b'"question_ID"' in text else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
-        """One trace per file."""
-        record = source.json()
-        if isinstance(record, Problem):
-            yield record
-            return
-        if not isinstance(record, dict) or not isinstance(record.get("history"), list):
-            yield source.problem(None, "there is no list of steps under `history`")
-            return
-        yield from self._trace(source, record)
+        """One trace per run; a file holds one, or lists several."""
+        for document in documents(source):
+            if isinstance(document, Problem):
+                yield document
+                continue
+            listed = isinstance(document.value, list)
+            for position, run in enumerate(document.value if listed else [document.value]):
+                if isinstance(run, dict) and isinstance(run.get("history"), list):
+                    where = f"/{position}" if listed else ""
+                    yield from self._trace(source, run, document, where)
+                else:
+                    what = "there is no list of steps under `history`"
+                    yield source.problem(None, what, line=document.line)
 
-    def _trace(self, source: OpenSource, record: dict[str, Any]) -> Iterator[Trace | Problem]:
+    def _trace(
+        self, source: OpenSource, record: dict[str, Any], document: Document, where: str
+    ) -> Iterator[Trace | Problem]:
         prompts = record.get("system_prompt")
         prompts = prompts if isinstance(prompts, dict) else {}
         by_name = any(isinstance(item, dict) and "name" in item for item in record["history"])
         build = Builder(source, self.name, framework="ag2" if by_name else "magentic-one")
-        for raw, item in source.records(record["history"], "/history"):
+        for raw, item in source.records(record["history"], f"{where}/history", document.line):
             if not isinstance(item, dict):
                 yield source.problem(raw, "a step is not an object")
                 continue
@@ -61,7 +77,7 @@ class WhoAndWhen:
             build.agent("human", role="user")
         question = as_text(record.get("question"))
         yield build.trace(
-            source.default_id(),
+            document.id(source) + where.replace("/", "-"),
             task=Task(
                 question=question,
                 expected=as_text(record.get("ground_truth")) or None,
