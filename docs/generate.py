@@ -112,8 +112,8 @@ def example() -> str:
 
 
 def contracts() -> str:
-    """What readers and analyzers promise."""
-    promises = [("reader", rules.READER), ("analyzer", rules.ANALYZER)]
+    """What readers, analyzers and systems promise."""
+    promises = [("reader", rules.READER), ("analyzer", rules.ANALYZER), ("system", rules.REPLAYABLE)]
     rows = [[kind, f"`{name}`", text] for kind, table in promises for name, text in table.items()]
     return table(["plug-in", "rule", "promise"], rows)
 

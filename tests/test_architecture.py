@@ -24,6 +24,7 @@ LAYERS = [
     ["tracekit.metrics", "tracekit.folds", "tracekit.signals", "tracekit.stats", "tracekit.llm"],
     ["tracekit.ingest", "tracekit.store"],
     ["tracekit.capture"],
+    ["tracekit.replay"],
     ["tracekit.analyzers"],
     ["tracekit.eval"],
     ["tracekit_models"],
@@ -233,6 +234,9 @@ PUBLIC_TYPES = [
     "tracekit.llm.request:Completion",
     "tracekit.llm.request:Request",
     "tracekit.registry:Plugin",
+    "tracekit.replay.effect:Effect",
+    "tracekit.replay.types:Checkpoint",
+    "tracekit.replay.types:Intervention",
     "tracekit.stats:Estimate",
 ]
 """What users read, write or pass; every struct that these mention is public as well."""

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from tracekit.attribution import Attribution
 from tracekit.errors import Problem
-from tracekit.trace import Definition, Trace
+from tracekit.trace import Definition, Outcome, Task, Trace
 
 if TYPE_CHECKING:  # a reader is handed an open source; the type lives a layer above
     from pathlib import Path
 
     from tracekit.context import Context
     from tracekit.ingest.sources import OpenSource
+    from tracekit.replay.types import Checkpoint, Intervention
 
 
 @runtime_checkable
@@ -63,6 +64,31 @@ class Fitted(Protocol):
 
     def fit(self, traces: Iterable[Trace], context: Context) -> Analyzer:
         """A new analyzer fitted on labelled traces alone; this one is unchanged."""
+        ...
+
+
+@runtime_checkable
+class Replayable(Protocol):
+    """A multi-agent system that can be run again from any step. Named as `module:factory`."""
+
+    def run(self, task: Task, seed: int) -> Trace:
+        """Run the team on a task; a seeded system gives the same trace for the same seed."""
+        ...
+
+    def checkpoints(self, trace: Trace) -> list[Checkpoint]:
+        """The state before every step that can be resumed from, in order of the steps."""
+        ...
+
+    def resume(self, checkpoint: Checkpoint, intervention: Intervention | None, seed: int) -> Trace:
+        """Go on from a checkpoint, with a change at its step or with none.
+
+        The trace is whole: the steps before the checkpoint as recorded, then what happens now.
+        Without a change and with the seed of the run it is the trace of the run.
+        """
+        ...
+
+    def check(self, trace: Trace) -> Outcome:
+        """Whether the run did what it was asked to; `Outcome.by` names the check."""
         ...
 
 

@@ -87,6 +87,28 @@ def mcnemar(only_first: int, only_second: int) -> McNemar:
     return McNemar(only_first, only_second, exact, mid_p)
 
 
+def paired_difference(gained: int, lost: int, n: int, level: float = 0.95) -> Estimate:
+    """Difference of two shares of the same n cases, from the cases where they differ.
+
+    `gained` cases are right only the first way, `lost` only the second. The value is the plain
+    difference; the interval is the adjusted Wald one, which is wide for few cases and never
+    empty. Source: Bonett and Price, Statistics in Medicine 31 (2012) 1479. By hand for 6 and 0
+    of 10: 7/12 and 1/12, centre 0.5, half width 1.96 sqrt((8/12 - 0.25) / 12) = 0.3652.
+
+    >>> result = paired_difference(6, 0, 10)
+    >>> result.value, round(result.low, 4), round(result.high, 4)
+    (0.6, 0.1348, 0.8652)
+    """
+    if n < 1 or min(gained, lost) < 0 or gained + lost > n:
+        raise ValueError(f"{gained} gained and {lost} lost of {n} do not fit together")
+    up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
+    half = _z(level) * math.sqrt((up + down - (up - down) ** 2) / (n + 2))
+    value, centre = (gained - lost) / n, up - down
+    # The centre is drawn towards zero; the interval must still hold the value itself.
+    low, high = max(-1.0, centre - half), min(1.0, centre + half)
+    return Estimate(value, min(low, value), max(high, value))
+
+
 def mean(values: Sequence[float], level: float = 0.95) -> Estimate:
     """Mean of independent values with Student's interval; infinitely wide for fewer than two.
 

@@ -21,6 +21,8 @@ COMMANDS = (
     "export",
     "show",
     "eval",
+    "replay",
+    "sandbox",
     "formats",
     "methods",
     "benchmarks",

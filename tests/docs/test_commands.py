@@ -16,7 +16,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "datasets" / "examples"
-PAGES = [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "export.md", EXAMPLES / "README.md"]
+PAGES = [
+    ROOT / "docs" / "tutorial.md",
+    ROOT / "docs" / "export.md",
+    ROOT / "docs" / "sandbox.md",
+    EXAMPLES / "README.md",
+]
 
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (\w+\.py)\n")

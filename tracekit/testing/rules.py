@@ -50,6 +50,19 @@ ANALYZER = {
 }
 """What an analyzer promises."""
 
+REPLAYABLE = {
+    "runs": "run returns a sound trace, with steps, that holds the task",
+    "seeded": "the same task and seed give the same bytes",
+    "checkpoints": "checkpoints are of steps of the trace, in order, and one stands at the first",
+    "plain-state": "the state of a checkpoint is JSON, and works after it was written and read",
+    "exact": "a resume without a change, with the seed of the run, gives the run byte for byte",
+    "prefix": "a resume with a change keeps the steps before it",
+    "obedient": "a resume with another action has that action at the step",
+    "input-unchanged": "a resume does not change the checkpoint or the trace",
+    "check": "check returns an Outcome that says who judged, the same one every time",
+}
+"""What a system that can be replayed promises; `seeded` and `exact` only if it is asked to be."""
+
 
 def broken(subject: str, rule: str, detail: str) -> ContractError:
     """The error that says which promise was broken, and how.
@@ -57,5 +70,6 @@ def broken(subject: str, rule: str, detail: str) -> ContractError:
     >>> print(broken("reader 'demo'", "deterministic", "log.json"))
     reader 'demo' breaks [deterministic] the same file gives the same bytes twice: log.json
     """
-    promises = READER if subject.startswith("reader ") else ANALYZER
+    kinds = {"reader": READER, "analyzer": ANALYZER, "system": REPLAYABLE}
+    promises = kinds[subject.partition(" ")[0]]
     return ContractError(f"{subject} breaks [{rule}] {promises[rule]}: {detail}")

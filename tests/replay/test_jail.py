@@ -1,0 +1,100 @@
+"""Programs of agents cannot reach out: not by the front door, and not through the windows."""
+
+import socket
+import time
+
+import pytest
+
+from tracekit.replay.sandbox import jail
+from tracekit.replay.sandbox.jail import evaluate
+
+OS = "import collections\nos = collections._sys.modules['os']\n"
+POSIX = (
+    "import collections\nimporter = collections._sys.modules['_frozen_importlib']\n"
+    "spec = importer.ModuleSpec('posix', importer.BuiltinImporter)\n"
+    "os = importer._imp.create_builtin(spec)\nimporter._imp.exec_builtin(os)\n"
+)
+"""A second copy of the module behind `os`, made without an import."""
+
+ATTEMPTS = {
+    "open": "open({target!r}, 'w')",
+    "import": "import os",
+    "import socket": "import socket",
+    "import by name": "__import__('ctypes')",
+    "real import": "import re\nre.__builtins__['__import__']('socket')",
+    "subclasses": "[c for c in ().__class__.__base__.__subclasses__() if c.__name__ == "
+    "'_wrap_close'][0].__init__.__globals__['system']('touch {target}')",
+    "system": OS + "os.system('touch {target}')",
+    "fork": OS + "os.fork()",
+    "exec": OS + "os.execv('/bin/touch', ['touch', {target!r}])",
+    "mkdir": OS + "os.mkdir({target!r})",
+    "list": OS + "os.listdir('/')",
+    "stat": OS + "os.stat('/etc/passwd')",
+    "fifo": OS + "os.mkfifo({target!r})",
+    "kill": OS + "os.kill(os.getppid(), 9)",
+    "pipe": OS + "os.pipe()",
+    "another posix": POSIX + "os.mkfifo({target!r})",
+    "another posix opens": POSIX + "os.open('/etc/passwd', 0)",
+    "native code": OS.replace("'os'", "'ctypes'") + "os.CDLL(None)",
+    "frames": "import collections\ncollections._sys._getframe(1).f_globals",
+    "limits": OS.replace("'os'", "'resource'") + "os.setrlimit(os.RLIMIT_NOFILE, (64, 64))",
+}
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_break_outs_fail(attempt, tmp_path):
+    target = tmp_path / "escaped"
+    tmp_path.chmod(0o777)
+    source = ATTEMPTS[attempt].format(target=str(target))
+    result = evaluate(source + "\ndef solve(xs): return 'out'", "solve", ((1,),))
+    assert result.values == []
+    assert "Error" in result.error, result
+    assert not target.exists()
+
+
+def test_the_network_is_out_of_reach():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        port = server.getsockname()[1]
+        source = (
+            OS.replace("'os'", "'_frozen_importlib'")
+            + "spec = os.BuiltinImporter.find_spec('_socket')\n"
+            + f"import socket\nsocket.create_connection(('127.0.0.1', {port}))"
+        )
+        assert evaluate(source, "solve", ((),)).error
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+def test_time_is_limited():
+    began = time.monotonic()
+    assert evaluate("def solve(xs):\n  while True: pass", "solve", ((),)).error == "out of time"
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("source", ["x = [0] * 10**10", "x = 'a' * (1 << 30)"])
+def test_memory_is_limited(source):
+    assert "MemoryError" in evaluate(source, "solve", ((),)).error
+
+
+def test_a_program_cannot_write_its_own_verdict():
+    """It may write an answer, but the expected values are not with it."""
+    forged = OS + "os.write(3, b'[1, 2'); os._exit(0)"
+    assert evaluate(forged, "solve", ((1,),)).error == "the program ended early"
+    seen = "def solve(xs): return sorted(k for k in globals() if not k.startswith('_'))"
+    assert evaluate(seen, "solve", ((1,),)).values == [["solve"]]
+
+
+def test_good_programs_run_in_order():
+    source = "import math\ndef solve(xs): return [math.gcd(*xs), len(xs), 'a', None, 2**70]"
+    result = evaluate(source, "solve", ((4, 6), (5,)))
+    assert result.values == [[2, 2, "a", None, str(2**70)], [5, 1, "a", None, str(2**70)]]
+    assert evaluate("def solve(xs): return xs[9]", "solve", ((1,),)).error.startswith("IndexError")
+    assert evaluate("def other(xs): return 1", "solve", ((1,),)).error == "KeyError: 'solve'"
+    assert evaluate("def (", "solve", ((1,),)).error.startswith("SyntaxError")
+
+
+def test_the_worker_comes_back():
+    assert evaluate("def solve(xs): return 5", "solve", ((1,),)).values == [5]
+    jail._WORKERS.close()
+    assert evaluate("def solve(xs): return 6", "solve", ((1,),)).values == [6]

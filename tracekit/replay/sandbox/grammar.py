@@ -1,0 +1,106 @@
+"""Reading messages: which items are asked for, which values stated, what is to be done again.
+
+The same phrases are used for writing (`words`). Text that says nothing of the kind, whoever wrote
+it, reads as nothing; no text raises.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from tracekit.replay.sandbox.families.table import family
+from tracekit.replay.sandbox.problem import Family, Item
+
+LINKS = (
+    "is", "are", "equals", "equal", "comes to", "come to", "makes", "make", "amounts to",
+    "amount to", "should be", "must be", "works out at", "work out at", "turns out to be",
+    "turn out to be", "reads", "read", "=",
+)  # fmt: skip
+"""Words between a label and its value that every family understands."""
+
+AGAIN = ("redo", "recompute", "rework", "go back over", "take another look at", "recheck")
+"""Words before a label whose value is withdrawn."""
+
+FINAL = ("final answer", "answer", "our answer", "result to hand in", "final result")
+"""Words before the answer of the team."""
+
+
+class Said(NamedTuple):
+    """One thing that a text says: an item (`spec`), a value, or that a label is open again."""
+
+    at: int
+    what: str
+    label: str
+    item: Item | None = None
+    value: str = ""
+
+
+class Grammar:
+    """The phrases of one family as regular expressions."""
+
+    def __init__(self, family: Family) -> None:
+        self.labels = frozenset(family.labels)
+        labels = "|".join(sorted(map(re.escape, family.labels), key=len, reverse=True))
+        arg = f"(?:the )?({labels}|{family.literal})"
+        ways = []
+        self._ops: dict[str, tuple[str, list[int]]] = {}
+        for op, forms in family.forms.items():
+            for number, form in enumerate(forms):
+                pieces = re.split(r"\{(\d)\}", form)
+                name = f"{op}_{number}"
+                self._ops[name] = (op, [int(piece) for piece in pieces[1::2]])
+                body = [arg if n % 2 else re.escape(piece) for n, piece in enumerate(pieces)]
+                ways.append(f"(?P<{name}>{''.join(body)})")
+        links = "|".join(re.escape(link) for link in dict.fromkeys((*family.links, *LINKS)))
+        start = rf"\b({labels})\b"
+        self._spec = re.compile(rf"{start}\s{{0,2}}[:,=—-]?\s{{1,2}}(?:{'|'.join(ways)})", re.I)
+        stated = rf"(?:\s(?:{links})\s?:?\s|:\s(?={family.value}\s*(?:[.,;\n]|$)))"
+        self._value = re.compile(rf"{start}{stated}({family.value})", re.I)
+        self._again = re.compile(rf"\b(?:{'|'.join(AGAIN)}) (?:the )?({labels})\b", re.I)
+        self._label = re.compile(start, re.I)
+        self._final = re.compile(
+            rf"\b(?:{'|'.join(FINAL)})(?: is| would be|:| =) ?:?\s?({family.value})", re.I
+        )
+
+    def read(self, text: str) -> tuple[Said, ...]:
+        """Everything that a text says, in its order."""
+        found = [Said(m.start(), "again", m[1].lower()) for m in self._again.finditer(text)]
+        for match in self._value.finditer(text):
+            found.append(Said(match.start(), "value", match[1].lower(), None, match[2]))
+        for match in self._spec.finditer(text):
+            found.append(Said(match.start(), "spec", match[1].lower(), self._item(match)))
+        found.sort(key=lambda said: said.at)
+        return tuple(found)
+
+    def _item(self, match: re.Match[str]) -> Item:
+        name = match.lastgroup or ""
+        op, places = self._ops[name]
+        first = match.re.groupindex[name] + 1
+        given = dict(zip(places, match.groups()[first - 1 :], strict=False))
+        args = [given[place] for place in sorted(given)]
+        known = [arg.lower() if self._label.fullmatch(arg) else arg for arg in args]
+        return Item(match[1].lower(), op, tuple(known))
+
+    def label(self, text: str) -> str | None:
+        """The last label that a text mentions."""
+        found = self._label.findall(text)
+        return found[-1].lower() if found else None
+
+    def answer(self, text: str) -> str | None:
+        """The answer that a text gives, None when it gives none."""
+        found = self._final.findall(text)
+        return found[-1] if found else None
+
+
+@cache
+def grammar(name: str) -> Grammar:
+    """The grammar of a family."""
+    return Grammar(family(name))
+
+
+@lru_cache(maxsize=1 << 16)
+def read(name: str, text: str) -> tuple[Said, ...]:
+    """What a text says in the terms of a family; texts are read by many, and parsed once."""
+    return grammar(name).read(text)
