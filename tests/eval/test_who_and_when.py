@@ -242,7 +242,8 @@ def test_folds_depend_on_the_seed(data):
 
 
 @pytest.mark.data
-def test_the_documented_table_is_what_is_measured(measured):
+def test_the_documented_table_is_what_is_measured(data):
+    measured = evaluate("who-and-when", ["random"], data, seeds=tuple(range(10)))
     page = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text().splitlines()
     told = [line for line in page if " | hidden | " in line]
     lines = tables.as_markdown(measured).splitlines()
