@@ -325,6 +325,11 @@ TOOLS = {
         "traceloop.span.kind": "tool", "traceloop.entity.name": "look",
         "traceloop.entity.input": '{"at": "owl"}', "traceloop.entity.output": "a beak",
     },
+    "traceloop-langchain": {
+        "traceloop.span.kind": "tool", "traceloop.entity.name": "look",
+        "traceloop.entity.input": '{"input_str": "{\'at\': \'owl\'}", "tags": []}',
+        "traceloop.entity.output": '{"output": "a beak"}',
+    },
     "google-adk": {
         "gen_ai.tool.name": "look", "gcp.vertex.agent.tool_call_args": '{"at": "owl"}',
         "gcp.vertex.agent.tool_response": "a beak",
@@ -373,6 +378,10 @@ NAMED = {
     "openinference": ("Scout.run", {"openinference.span.kind": "AGENT"}),
     "google-adk": ("agent_run [Scout]", {}),
     "genai": ("invoke_agent Scout", {}),
+    "autogen": (
+        "autogen process Scout_0a1b2c3d-0000-4000-8000-0123456789ab/0a1b2c3d",
+        {"messaging.operation": "process"},
+    ),
 }
 
 
@@ -424,6 +433,15 @@ def test_langgraph_nodes_are_agents_and_tool_nodes_are_not(one):
         tool("c", start=3.0, attributes={"metadata": '{"langgraph_node": "tools"}'}),
     )
     assert [step.agent for step in trace.steps] == ["writer", "critic", "unknown"]
+
+
+@pytest.mark.parametrize("before", ["traceloop.association.properties.", "langsmith.metadata.", ""])
+def test_nodes_are_known_under_the_names_of_every_exporter(before, one):
+    place = {
+        f"{before}langgraph_node": "agent",
+        f"{before}langgraph_checkpoint_ns": "critic:1|agent:2",
+    }
+    assert [step.agent for step in one(model("a", attributes=place)).steps] == ["critic"]
 
 
 def test_order_is_by_start_with_parents_first_whatever_the_order_of_the_file(one):

@@ -88,6 +88,11 @@ def _tool_name(span: Span) -> str:
 
 def _plain_arguments(value: Any) -> Any:
     """Arguments out of the `args` and `kwargs` that smolagents and traceloop wrap them in."""
+    if isinstance(value, dict) and isinstance(value.get("input_str"), str):
+        whole = value.get("inputs")  # OpenLLMetry's runs of LangChain's tools
+        return (
+            whole if isinstance(whole, dict) else _plain_arguments(maybe_json(value["input_str"]))
+        )
     if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("input"), str):
         inner = _plain_arguments(maybe_json(value["input"]))  # LangChain's runs of tools
         return inner if isinstance(inner, dict) else value

@@ -24,9 +24,9 @@ from tracekit.errors import Problem
 from tracekit.ingest.build import Builder
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.sources import OpenSource
+from tracekit.ingest.span_agents import agent_of
 from tracekit.ingest.span_attributes import (
     Span,
-    agent_of,
     error_of,
     role_of,
     strange_version,

@@ -88,3 +88,17 @@ def test_wrong_types(read, jsonl):
     hostile += [part("p", None, "x", type="tool", state=4), part("q", [], "x", type="step-finish")]
     got = read(jsonl(*hostile), "events.jsonl", format="opencode-events")
     assert [s.kind for s in got.trace.steps] == ["tool_call"]
+
+
+def test_what_a_run_prints_as_json(read, jsonl):
+    def line(kind, **more):
+        held = {"id": f"prt_{kind}", "messageID": "msg_1", "sessionID": "ses_1"} | more
+        return {"type": kind, "timestamp": 1, "sessionID": "ses_1", "part": held}
+
+    done = {"status": "completed", "input": {"command": "ls"}, "output": "a.py"}
+    got = read(jsonl(
+        line("step_start", type="step-start"), line("tool_use", type="tool", tool="bash", state=done),
+        line("text", type="text", text="Done."),
+    ), "run.jsonl")  # fmt: skip
+    assert got.report.format == "opencode-events"
+    assert got.steps == [("assistant", "tool_call", ""), ("assistant", "message", "Done.")]

@@ -71,8 +71,9 @@ def test_tempo_batches_and_the_older_scope_name(read_one):
     check(read_one("otlp-json", export(agent(), llm(), **old, scope="instrumentationLibrary")))
 
 
-def test_tempo_wraps_the_newer_form_in_trace(read_one):
+def test_query_apis_wrap_the_newer_form(read_one):
     check(read_one("otlp-json", {"trace": export(agent(), llm())}))
+    check(read_one("otlp-json", {"result": export(agent(), llm())}))
 
 
 def test_base64_ids_join_hex_ones(read_one):

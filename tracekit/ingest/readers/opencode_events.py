@@ -30,6 +30,9 @@ class OpenCodeEvents:
         events = re.search(rb'"(?:message\.part\.updated|message\.updated|session\.created)"', head)
         if events and b"ses_" in head:
             return 0.95
+        printed = re.search(rb'"type"\s*:\s*"(?:step_start|step_finish|tool_use|text)"', head)
+        if printed and b'"part"' in head and re.search(rb'"sessionID"\s*:\s*"ses_', head):
+            return 0.9
         exported = b'"parts"' in head and b'"info"' in head and b'"ses_' in head
         return 0.85 if exported and head.lstrip()[:1] == b"{" else 0.0
 
@@ -80,7 +83,10 @@ class _Log:
 
     def add(self, raw: Raw, value: Any) -> Iterator[Problem]:
         """One recorded event."""
-        if isinstance(value, dict) and isinstance(value.get("type"), str):
+        if isinstance(value, dict) and isinstance(value.get("part"), dict):
+            told = {"type": "message.part.updated", "properties": {"part": value["part"]}}
+            value = ["event", {"event": told}]  # as `opencode run --format json` prints them
+        elif isinstance(value, dict) and isinstance(value.get("type"), str):
             value = ["event", {"event": value}]
         if not isinstance(value, list) or not value or not isinstance(value[0], str):
             yield self.source.problem(raw, "not an event of the form [name, payload]")

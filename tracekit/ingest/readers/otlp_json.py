@@ -63,8 +63,9 @@ def read_document(
     source: OpenSource, whole: Any, pointer: str, line: int | None
 ) -> Iterator[Span | Problem]:
     """The spans of one export request."""
-    if isinstance(whole, dict) and isinstance(whole.get("trace"), dict):
-        whole, pointer = whole["trace"], f"{pointer}/trace"  # Tempo's newer API
+    for outer in ("trace", "result"):  # the newer query APIs of Tempo and Jaeger
+        if isinstance(whole, dict) and isinstance(whole.get(outer), dict):
+            whole, pointer = whole[outer], f"{pointer}/{outer}"
     for key, batches in _members(whole, _RESOURCES):
         for b, batch in enumerate(batches):
             resource = _resource(batch)
