@@ -183,3 +183,11 @@ def test_a_long_first_message(read):
     got = read([long, long | {"source": "bot"}])
     assert got.report.format == "autogen-agentchat-04"
     assert [s.agent for s in got.trace.steps] == ["user", "bot"]
+
+
+def test_a_list_that_the_head_cuts_off(read):
+    said = {"source": "user", "models_usage": None, "content": "Hi", "type": "TextMessage"}
+    got = read([said, said | {"source": "bot"}, said | {"content": "x" * 70_000}])
+    assert got.report.format == "autogen-agentchat-04"
+    assert len(got.trace.steps) == 3
+    assert not got.problems

@@ -1,5 +1,7 @@
 """Sessions and evaluation sets of Google ADK."""
 
+import json
+
 
 def event(author, *parts, **more):
     return {"invocation_id": "i", "author": author, "content": {"parts": list(parts)}} | more
@@ -129,3 +131,12 @@ def test_a_long_state_before_the_events(read):
     got = read(session | {"events": [_said("user", "Roll")]})
     assert got.report.format == "google-adk"
     assert len(got.trace.steps) == 1
+
+
+def test_an_event_that_breaks_off_says_nothing(read):
+    log = json.dumps(
+        {"id": "s", "app_name": "a", "user_id": "u", "events": [_said("user", "Roll")]}
+    )
+    got = read(log.removesuffix("]}") + ', {"content": {"role": "model", "parts": [{"text": "4')
+    assert [s.agent for s in got.trace.steps] == ["user"]
+    assert {p.severity for p in got.problems} == {"skip", "warning"}

@@ -41,7 +41,8 @@ class AgentChat04:
         if keys and as_text(value.get("type")).endswith("State"):
             return 0.95
         items = value.get("messages") if isinstance(value, dict) else value
-        sure = min(map(_surely_message, items[:5]), default=0.0) if isinstance(items, list) else 0.0
+        whole = items[:-1] or items if isinstance(items, list) else []  # the last may be cut off
+        sure = min(map(_surely_message, whole[:5]), default=0.0)
         return max(sure, _surely_message(value))
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:

@@ -171,7 +171,12 @@ class _Run:
         elif not isinstance(content, dict) and not target and not error:
             yield self.source.skip(raw, "changes the state of the session, nobody speaks")
         else:
-            self._say(raw, as_text(event.get("author")), content, event, as_text(target))
+            who = as_text(event.get("author"))
+            said = content if isinstance(content, dict) else {}
+            if not who and not said.get("parts") and not target and not error:
+                yield self.source.skip(raw, "an event without an author that says nothing")
+                return
+            self._say(raw, who, content, event, as_text(target))
             if error:
                 self.failure = as_text(_get(event, "error_message") or error)
             else:
