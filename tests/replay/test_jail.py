@@ -1,5 +1,6 @@
 """Programs of agents cannot reach out: not by the front door, and not through the windows."""
 
+import os
 import socket
 import time
 
@@ -98,3 +99,31 @@ def test_the_worker_comes_back():
     assert evaluate("def solve(xs): return 5", "solve", ((1,),)).values == [5]
     jail._WORKERS.close()
     assert evaluate("def solve(xs): return 6", "solve", ((1,),)).values == [6]
+
+
+def test_a_forked_process_has_a_worker_of_its_own():
+    """And leaves that of its parent alone."""
+    source = "def solve(xs): return sum(xs) + 12"
+    assert evaluate("def solve(xs): return 7", "solve", ((1,),)).values == [7]
+    worker = jail._WORKERS._process
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writer, repr(evaluate(source, "solve", ((1,),)).values).encode())
+            jail._WORKERS.close()
+        finally:
+            os._exit(0)
+    os.close(writer)
+    assert os.read(reader, 100) == b"[13]"
+    os.close(reader)
+    os.waitpid(child, 0)
+    assert jail._WORKERS._process is worker
+    assert evaluate("def solve(xs): return 8", "solve", ((1,),)).values == [8]
+
+
+def test_a_dead_worker_is_replaced():
+    assert evaluate("def solve(xs): return 9", "solve", ((1,),)).values == [9]
+    jail._WORKERS._process.kill()
+    jail._WORKERS._process.wait()
+    assert evaluate("def solve(xs): return 10", "solve", ((1,),)).values == [10]

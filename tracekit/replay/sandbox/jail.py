@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,53 +57,62 @@ def evaluate(source: str, function: str, inputs: tuple[tuple[int, ...], ...]) ->
 
 
 class _Workers:
-    """The worker of this process, started when first needed and again after a fork."""
+    """The worker of this process, started when first needed; a forked process starts its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._owner = 0
+        self._folder = ""
+        self._inherited: list[object] = []
+        atexit.register(self.close)
+        os.register_at_fork(after_in_child=self._forget)
 
     def ask(self, request: bytes) -> Result:
         with self._lock:
             process = self._running()
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(request)
-            process.stdin.flush()
-            line = process.stdout.readline()
+            try:
+                process.stdin.write(request)
+                process.stdin.flush()
+                line = process.stdout.readline()
+            except BrokenPipeError:
+                line = b""
         if not line:
             raise BackendError("the worker that runs programs has died; is memory short?")
         return msgspec.json.decode(line, type=Result)
 
     def _running(self) -> subprocess.Popen[bytes]:
-        alive = self._process is not None and self._process.poll() is None
-        if not alive or self._owner != os.getpid() or self._process is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="tracekit-jail-")
-            self._owner = os.getpid()
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._process is None:
+            self._folder = tempfile.mkdtemp(prefix="tracekit-jail-")
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and file
                 [sys.executable, "-I", "-S", str(CHILD)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                cwd=self._folder.name,
+                cwd=self._folder,
                 env={},
             )
-            atexit.register(self.close)
         return self._process
 
     def close(self) -> None:
-        """End the worker, if this process started it."""
+        """End the worker. A program that is still running dies by its own limits."""
         process, self._process = self._process, None
-        if process is not None and self._owner == os.getpid():
+        if process is not None:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.close()
+            process.kill()
             process.wait()
+            process.stdin.close()
             process.stdout.close()
-            assert self._folder is not None
-            self._folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _forget(self) -> None:
+        """After a fork the worker is the parent's: neither asked nor ended from here."""
+        self._inherited.append(self._process)
+        self._process, self._lock = None, threading.Lock()
 
 
 _WORKERS = _Workers()
