@@ -20,6 +20,7 @@ from tracekit.ingest.decode import WIDE, Narrow, decode_json, decode_text
 from tracekit.ingest.salvage import salvage_json
 from tracekit.trace import Raw
 
+_AT_ONCE = 256 * 1024**2  # a read sets its buffer aside before it knows how much there is
 HEAD = 64 * 1024
 """Bytes of a file that sniffing may look at."""
 _BUFFER = 256 * 1024
@@ -137,7 +138,9 @@ class OpenSource:
         """The whole file; raises `InputError` beyond `limits.file_bytes`."""
         limit = self.limits.file_bytes
         with self.open() as stream:
-            data = stream.read(limit + 1)
+            data = stream.read(min(limit, _AT_ONCE) + 1)
+            while len(data) <= limit and (more := stream.read(_AT_ONCE)):
+                data += more
         if len(data) > limit:
             raise InputError(
                 f"{self.path}: more than the {limit} bytes that a file read whole may have; "
@@ -230,11 +233,10 @@ class OpenSource:
         `pointer` is the JSON pointer of the list, `/history`, or empty for a list at the top;
         `line` the line of the document in a JSONL file.
         """
-        prefix = "" if line is None else f"{line}:"
+        place = pointer if line is None else f"{line}:{pointer}"
         for index, item in enumerate(items):
-            key = f"{prefix}{pointer}/{index}"
-            self.account.see(key)
-            yield Raw(record=key, line=line, index=index), item
+            self.account.see_item(place, index)
+            yield Raw(record=f"{place}/{index}", line=line, index=index), item
 
     def see(self, key: Key) -> None:
         """Put a record into the account by hand, for formats that are neither lines nor lists."""
