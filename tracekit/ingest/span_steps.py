@@ -65,8 +65,9 @@ class Stepper:
         """The generic reading, for traces in which no convention marks anything."""
         for node in sorted(self.nodes, key=lambda n: (n.begins, n.enter)):
             if node.role != "noise":
-                text = answer(text_out(node.span))
-                self._add(node, [node.span], text or node.span.name, "message")
+                text, error = answer(text_out(node.span)), error_of(node.span)
+                said = text or error or node.span.name
+                self._add(node, [node.span], said, "message", error=error)
 
     def _is_part(self, node: Node) -> bool:
         """Whether the span tells again, or in parts, what another span's step tells."""

@@ -135,7 +135,8 @@ def _run(source: OpenSource, format: str, id: str, spans: list[Span]) -> Iterato
         yield source.problem(None, f"unknown kind of span: {kind}", severity="warning")
     build = Builder(source, format, framework=_framework(nodes), version=_version(nodes))
     stepper, generic = Stepper(build, nodes), False
-    stepper.walk()
+    if any(node.role in _MARKED or runs_code(node.span) for node in nodes):
+        stepper.walk()
     if not build.steps and any(node.role != "noise" for node in nodes):
         stepper.as_they_are()
         if build.steps:
@@ -159,6 +160,10 @@ def _run(source: OpenSource, format: str, id: str, spans: list[Span]) -> Iterato
         run.extra["tools"] = stepper.tools
     yield run
     release(nodes)
+
+
+_MARKED = ("llm", "tool", "retriever", "agent")
+"""Roles of spans that make steps; a trace of nothing but wrappers is read as it is."""
 
 
 def _own(source: OpenSource, format: str, own: Own, spans: list[Span]) -> Iterator[Run | Problem]:

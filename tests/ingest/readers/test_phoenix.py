@@ -1,5 +1,7 @@
 """Phoenix exports: the client's objects, a dataframe's rows, nested attributes, half a trace."""
 
+import json
+
 import pytest
 
 LLM = {
@@ -85,3 +87,33 @@ def test_a_failed_span(read_one):
     trace = read_one("phoenix-export", [failed])
     assert (trace.outcome.status, trace.outcome.reason) == ("failure", "fog")
     assert trace.steps[0].extra["error"] == "fog"
+
+
+def test_a_file_of_nothing_but_wrappers_loses_none_of_them(read_as, jsonl):
+    def wrapper(id, name, second, status="OK", **more):
+        return {
+            "name": name, "span_kind": "CHAIN", "parent_id": "elsewhere", "status_code": status,
+            "context.span_id": id, "context.trace_id": "t", "status_message": "", "events": [],
+            "start_time": f"2025-01-01T00:00:0{second}+00:00",
+            "end_time": f"2025-01-01T00:00:0{second}.5+00:00", **more,
+        }  # fmt: skip
+
+    log = jsonl(
+        wrapper("a", "Flow.sort", 1, **{"attributes.output.value": "Sorted(owls=3)"}),
+        wrapper("b", "Flow.count", 2, "ERROR", status_message="no owls"),
+    )
+    (trace,), problems = read_as("phoenix-export", log)
+    assert [(s.content, s.extra.get("error")) for s in trace.steps] == [
+        ("Sorted(owls=3)", None), ("no owls", "no owls"),
+    ]  # fmt: skip
+    assert [p.severity for p in problems] == ["warning"]
+
+
+def test_attributes_in_a_string_and_in_columns_of_objects(read_one):
+    said = [{"message": {"role": "assistant", "content": "Three."}}]
+    row = {"context.span_id": "a", "context.trace_id": "t", "name": "chat", "parent_id": None}
+    columns = row | {"attributes.llm": {"output_messages": said, "model_name": "m"}}
+    inner = json.dumps({"llm.output_messages": said, "openinference.span.kind": "LLM"})
+    text = {"span_id": "a", "trace_id": "t", "parent_id": None, "name": "chat", "attributes": inner}
+    for log in (columns, text):
+        assert [s.content for s in read_one("phoenix-export", [log]).steps] == ["Three."]

@@ -131,8 +131,7 @@ def _sample(
             yield source.problem(raw, "a message has no role or no content")
             continue
         _add(build, _attach(item, stored), raw, calls)
-    for agent in {call.agent for call in calls.values() if call.agent} or {"assistant"}:
-        note_prompt(build, agent)
+    note_prompt(build, next((call.agent for call in calls.values() if call.agent), "assistant"))
     yield _trace(build, source, sample, run, stored)
 
 

@@ -3,6 +3,11 @@
 A log of one call holds `messages` and the `response`; a run is the last call and its reply. Where
 a model without function calling was used, `raw_messages` hold the conversation before it was
 rewritten as text, and the steps are made from those. `messages_display` is a chat as text.
+
+Where every call of a run has a file of its own, each file is a trace of its own: it repeats all
+that came before, so the last one is the whole run and the earlier ones are the run as it stood
+then. They are not joined, because no file names its run: two runs that begin with the same prompts
+could not be told apart, and calls with a shortened history would be lost.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.documents import documents
 from tracekit.ingest.meters import read_instant
-from tracekit.ingest.parts import as_text
+from tracekit.ingest.parts import as_text, maybe_json
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.readers.otel_span_json import is_error
 from tracekit.ingest.sources import OpenSource
@@ -69,8 +69,9 @@ def _spans(source: OpenSource) -> Iterator[Span | Problem]:
             for raw, item in source.records(value, pointer, document.line):
                 yield read_span(source, raw, item)
         else:
-            source.see(key := document.line if document.line is not None else "/")
-            yield read_span(source, Raw(record=key, line=document.line), value)
+            record = document.line if document.line is not None else "/"
+            source.see(record)
+            yield read_span(source, Raw(record=record, line=document.line), value)
 
 
 _KNOWN = frozenset(
@@ -125,8 +126,11 @@ def _attributes(record: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in record.items():
         if key.startswith(_PREFIX) and value is not None:
-            found[key[len(_PREFIX) :]] = value
-    inner = record.get("attributes")
+            if isinstance(value, dict):
+                flatten(found, key[len(_PREFIX) :], value)
+            else:
+                found[key[len(_PREFIX) :]] = value
+    inner = maybe_json(record.get("attributes"))
     if isinstance(inner, dict):
         for key, value in inner.items():
             flatten(found, key, value)
