@@ -19,7 +19,7 @@ RUN = {
 DATA = json.dumps(RUN).encode()
 TRACE = b'{"schema":"tracekit/trace/1","id":"t%d","source":{"format":"x"}}\n'
 DEEP = json.dumps(RUN | {"notes": json.loads("[" * 30 + "]" * 30)}).encode()
-LARGE = 65 * 1024**2  # ratios count from 64 MiB on
+BLANKS = (b" " * 1023 + b"\n") * (65 * 1024)  # ratios count from 64 MiB on
 
 
 def members():
@@ -35,7 +35,7 @@ CAPS = {
     "--max-line-bytes": ("traces.jsonl", TRACE % 1 + TRACE % 2, 40),
     "--max-depth": ("run.json", DEEP, 20),
     "--max-expanded-bytes": ("run.json.gz", gzip.compress(DATA), 100),
-    "--max-ratio": ("traces.jsonl.gz", gzip.compress(TRACE % 1 + b" " * LARGE, 9), 20),
+    "--max-ratio": ("traces.jsonl.gz", gzip.compress(TRACE % 1 + BLANKS, 9), 20),
     "--max-members": ("logs.zip", members(), 3),
 }
 BEFORE = {"--max-ratio": 1}
