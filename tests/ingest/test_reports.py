@@ -2,6 +2,7 @@
 
 from tracekit.errors import Problem
 from tracekit.ingest import pipeline
+from tracekit.ingest.account import Account
 from tracekit.ingest.pipeline import Ingest
 from tracekit.store import encode
 
@@ -27,3 +28,31 @@ def test_a_report_lists_the_first_problems_of_each_severity_and_counts_the_rest(
         assert report.unlisted.get(severity, 0) == max(0, met.count(severity) - 3)
         assert ingest.summary()["problems"][severity] == met.count(severity)
     assert b'"unlisted":{"error":5' in encode(report)
+
+
+def test_items_of_a_list_are_records_each_however_often_they_are_seen():
+    account = Account()
+    for index in (0, 1, 2, 1):
+        account.see_item("7:/spans", index)
+    account.see("7:/spans/1")
+    account.see("7:/spans/x")
+    account.see("7:/spans/3")
+    assert account.records == 5
+    account.settle("7:/spans/2")
+    account.settle("7:/spans/9")
+    account.settle("7:/spans/" + "9" * 5000)
+    account.settle("8:/spans/0")
+    assert account.open() == ["7:/spans/0", "7:/spans/1", "7:/spans/x", "7:/spans/3"]
+
+
+def test_a_line_is_settled_by_what_it_holds_or_by_the_record_that_it_is():
+    account = Account()
+    for line in (1, 2, 3):
+        account.see(line)
+    account.unpack(1)
+    account.unpack(2)
+    account.see(2)
+    assert (account.records, account.open()) == (3, [2, 3])
+    account.settle(2)
+    account.unpack(2)
+    assert account.open() == [3]

@@ -28,6 +28,7 @@ class Account:
 
     def __init__(self) -> None:
         self._lines = bytearray()  # one byte a line: a set of a million ints is 60 times larger
+        self._lists: dict[str, bytearray] = {}  # likewise for the items of lists, by list
         self._keys: dict[str, bool] = {}
         self.records = 0
         self.skipped = 0
@@ -42,9 +43,24 @@ class Account:
             if state in (_UNKNOWN, _OPENED):
                 self._lines[key] = _OPEN
                 self.records += state == _UNKNOWN
-        elif key not in self._keys:
+        elif key not in self._keys and self._item(key) is None:
             self._keys[key] = True
             self.records += 1
+
+    def see_item(self, pointer: str, index: int) -> None:
+        """`see` for the record `POINTER/INDEX`, when the items of a list come in order."""
+        states = self._lists.setdefault(pointer, bytearray())
+        if index == len(states):
+            states.append(_OPEN)
+            self.records += 1
+
+    def _item(self, key: str) -> tuple[bytearray, int] | None:
+        """Where the state of a list's item is kept, None for other keys."""
+        pointer, _, index = key.rpartition("/")
+        states = self._lists.get(pointer)
+        if states is None or not index.isdecimal() or len(index) > 9:
+            return None
+        return (states, int(index)) if int(index) < len(states) else None
 
     def unpack(self, line: int) -> None:
         """The line holds records; seen again, it is itself the only one."""
@@ -58,6 +74,9 @@ class Account:
                 self._lines[key] = _SETTLED
         elif key in self._keys:
             self._keys[key] = False
+        elif (item := self._item(key)) is not None:
+            states, index = item
+            states[index] = _SETTLED
 
     def take(self, item: Trace | Problem, path: str) -> None:
         """Settle every record that a trace or problem accounts for."""
@@ -73,6 +92,13 @@ class Account:
                     self.settle(raw.record)
 
     def open(self) -> list[Key]:
-        """Keys seen and never settled, lines first, in order."""
+        """Keys seen and never settled: lines, items of lists, others, each in order."""
         lines = [number for number, state in enumerate(self._lines) if state == _OPEN]
-        return [*lines, *(key for key, is_open in self._keys.items() if is_open)]
+        items = [
+            f"{pointer}/{index}"
+            for pointer, states in self._lists.items()
+            if _OPEN in states
+            for index, state in enumerate(states)
+            if state == _OPEN
+        ]
+        return [*lines, *items, *(key for key, is_open in self._keys.items() if is_open)]
