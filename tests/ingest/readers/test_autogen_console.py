@@ -162,3 +162,9 @@ def test_a_script_that_printed_nothing_has_no_steps(read_one):
 def test_windows_newlines_within_captured_output(read_one):
     run = {"execution": {"success": True}, "output": {"stdout": NEW.replace("\n", "\r\n")}}
     assert [s.agent for s in read_one(FORMAT, run).steps] == ["user", "Adder", "Adder", "Adder"]
+
+
+def test_types_tell_thoughts_and_hand_offs(read_one):
+    log = NEW + "---------- ThoughtEvent (Adder) ----------\nHm\n"
+    log += "---------- HandoffMessage (Adder) ----------\nTransferred to boss\n"
+    assert [s.kind for s in read_one(FORMAT, log).steps[-2:]] == ["thought", "handoff"]

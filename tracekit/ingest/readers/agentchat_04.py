@@ -21,10 +21,11 @@ from tracekit.names import folded, speaker
 from tracekit.trace import Outcome, Raw, StepKind, Task, ToolCall, Trace
 
 _KNOWN = ("source", "content", "models_usage", "created_at", "type", "target", "thought")
-_KINDS: dict[str, StepKind] = {
+KINDS: dict[str, StepKind] = {
     "SystemMessage": "system", "ThoughtEvent": "thought", "HandoffMessage": "handoff",
     "SelectSpeakerEvent": "handoff", "StopMessage": "final",
 }  # fmt: skip
+"""Kinds of the steps whose type tells more than who speaks."""
 _STATES = frozenset({"agent_states", "llm_context", "message_thread"})
 _LISTS = ("message_thread", "messages", "message_buffer")
 
@@ -149,7 +150,7 @@ def _add(build: Builder, raw: Raw, item: dict[str, Any]) -> None:
         who,
         content,
         raw,
-        kind=_KINDS.get(kind),
+        kind=KINDS.get(kind),
         to=as_text(item.get("target")) or None,
         usage=read_usage(usage),
         time=read_time(None, item.get("created_at")),

@@ -20,6 +20,7 @@ from tracekit.ingest.decode import decode_text
 from tracekit.ingest.meters import read_usage
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek
+from tracekit.ingest.readers.agentchat_04 import KINDS
 from tracekit.ingest.reprs import read_calls_repr
 from tracekit.ingest.sources import OpenSource
 from tracekit.ingest.textlog import entries, head_lines, log_lines, strip_ansi
@@ -207,6 +208,7 @@ def _add(build: Builder, message: _Message) -> None:
         message.who,
         text,
         message.raw,
+        kind=KINDS.get(message.type or ""),
         to=message.to,
         tools=named,
         usage=usage,
