@@ -6,6 +6,8 @@ is not on the list in skips.txt fails.
 
 import fnmatch
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,11 @@ import pytest
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
+
+if threading.current_thread() is threading.main_thread():
+    # A job in the background of a shell is born deaf to SIGINT, and so would be every program that
+    # the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMEDRIVER = "/usr/bin/chromedriver"
