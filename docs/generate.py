@@ -113,7 +113,11 @@ def example() -> str:
 
 def contracts() -> str:
     """What readers, analyzers and systems promise."""
-    promises = [("reader", rules.READER), ("analyzer", rules.ANALYZER), ("system", rules.REPLAYABLE)]
+    promises = [
+        ("reader", rules.READER),
+        ("analyzer", rules.ANALYZER),
+        ("system", rules.REPLAYABLE),
+    ]
     rows = [[kind, f"`{name}`", text] for kind, table in promises for name, text in table.items()]
     return table(["plug-in", "rule", "promise"], rows)
 
