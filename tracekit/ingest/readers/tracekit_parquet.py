@@ -38,6 +38,8 @@ class TracekitParquet:
                         for record in batch.to_pylist():
                             yield _trace(source, row, record)
                             row += 1
+                    if row == 0:
+                        yield source.skip_file("the table has no rows")
             except (arrow.ArrowException, ValueError, OSError) as error:
                 what = f"the table breaks off after {row} rows: {str(error)[:200]}"
                 yield source.problem(None, what, do="write the file again")
