@@ -26,7 +26,7 @@ from langchain_core.tools import tool
 
 from tracekit.capture.langchain import TracekitCallback
 from tracekit.capture.recorder import Recorder
-from tracekit.ingest.span_messages import Said
+from tracekit.ingest.spans.messages import Said
 
 ROUNDS = 7
 LENGTHS = (11, 51, 201)

@@ -13,7 +13,7 @@ import pytest
 from tracekit import load
 from tracekit.capture.recorder import Recorder, running
 from tracekit.errors import UsageError
-from tracekit.ingest.span_messages import Said
+from tracekit.ingest.spans.messages import Said
 from tracekit.store import read_traces
 from tracekit.trace import Outcome, ToolCall, faults
 

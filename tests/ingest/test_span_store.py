@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.span_store import SpanStore
+from tracekit.ingest.spans.attributes import Span
+from tracekit.ingest.spans.store import SpanStore
 from tracekit.trace import Raw
 
 

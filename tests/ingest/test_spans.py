@@ -6,8 +6,8 @@ import pytest
 
 from tracekit.ingest.pipeline import read_source
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.spans import traces
+from tracekit.ingest.spans.assemble import traces
+from tracekit.ingest.spans.attributes import Span
 from tracekit.trace import Raw, Trace, faults
 
 ASKED = "Which owl hunts by day?"

@@ -8,7 +8,7 @@ from typing import Any
 
 from tracekit.ingest.meters import read_usage
 from tracekit.ingest.parts import Content, as_text, maybe_json
-from tracekit.ingest.span_messages import Said
+from tracekit.ingest.spans.messages import Said
 from tracekit.optional import require
 from tracekit.trace import Media, ToolCall, Usage
 

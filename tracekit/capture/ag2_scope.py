@@ -11,7 +11,7 @@ import msgspec
 from tracekit.capture.ag2_events import answered, asked, spent
 from tracekit.capture.recorder import now
 from tracekit.capture.runs import BY_TOOL, Run, failed, told
-from tracekit.ingest.span_messages import Said
+from tracekit.ingest.spans.messages import Said
 from tracekit.trace import StepKind, Time, ToolCall
 
 _LABEL = re.compile(r"\[([^\]\n]{1,200})\]: ")

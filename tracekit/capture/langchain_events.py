@@ -20,9 +20,9 @@ from tracekit.capture.langchain_values import (
 from tracekit.capture.recorder import now
 from tracekit.capture.runs import BY_TOOL, Run, failed, told
 from tracekit.ingest.parts import as_text, maybe_json
-from tracekit.ingest.span_agents import graph_node
-from tracekit.ingest.span_contents import answer, question
-from tracekit.ingest.span_messages import Said
+from tracekit.ingest.spans.agents import graph_node
+from tracekit.ingest.spans.contents import answer, question
+from tracekit.ingest.spans.messages import Said
 from tracekit.names import UNKNOWN, speaker
 from tracekit.trace import StepKind, Time, ToolCall
 

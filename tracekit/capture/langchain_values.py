@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tracekit.ingest.meters import read_usage
-from tracekit.ingest.span_messages import Said, read_messages
+from tracekit.ingest.spans.messages import Said, read_messages
 from tracekit.trace import Usage
 
 _DEEPEST = 24

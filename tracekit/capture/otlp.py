@@ -25,8 +25,8 @@ from tracekit.ingest.join import join
 from tracekit.ingest.readers.otlp_json import OtlpJson, read_document
 from tracekit.ingest.redact import Redactor
 from tracekit.ingest.sources import Blob, OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.spans import assemble
+from tracekit.ingest.spans.assemble import assemble
+from tracekit.ingest.spans.attributes import Span
 from tracekit.store import atomic, encode, read_traces
 from tracekit.trace import Trace
 

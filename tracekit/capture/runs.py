@@ -15,8 +15,8 @@ from tracekit.ingest.build import Builder
 from tracekit.ingest.journal import JOURNAL, Instalment
 from tracekit.ingest.parts import Content
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_history import History
-from tracekit.ingest.span_messages import Said
+from tracekit.ingest.spans.history import History
+from tracekit.ingest.spans.messages import Said
 from tracekit.names import UNKNOWN, folded, handoff_target, speaker
 from tracekit.trace import (
     Agent,

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.span_own import RUN, RUN_DOCUMENTS, STEP, STEP_DOCUMENTS, STEP_PLAIN, said
+from tracekit.ingest.spans.attributes import Span
+from tracekit.ingest.spans.own import RUN, RUN_DOCUMENTS, STEP, STEP_DOCUMENTS, STEP_PLAIN, said
 from tracekit.trace import SCHEMA, Agent, Raw, Step, Trace
 
 Form = Literal["run", "turn", "model", "tool"]

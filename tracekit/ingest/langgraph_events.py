@@ -13,8 +13,8 @@ from tracekit.errors import Problem
 from tracekit.ingest.documents import Document
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import Role, Span
-from tracekit.ingest.spans import traces
+from tracekit.ingest.spans.assemble import traces
+from tracekit.ingest.spans.attributes import Role, Span
 from tracekit.trace import Raw, Trace
 
 _ROLES: dict[str, Role] = {

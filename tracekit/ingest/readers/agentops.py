@@ -13,8 +13,8 @@ from tracekit.ingest.peek import peek_keys
 from tracekit.ingest.readers.otel_span_json import is_error
 from tracekit.ingest.readers.phoenix import flatten
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.spans import assemble
+from tracekit.ingest.spans.assemble import assemble
+from tracekit.ingest.spans.attributes import Span
 from tracekit.trace import Raw, Trace
 
 

@@ -10,8 +10,8 @@ from tracekit.ingest.documents import documents
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.readers.otlp_json import hex_id
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.spans import traces
+from tracekit.ingest.spans.assemble import traces
+from tracekit.ingest.spans.attributes import Span
 from tracekit.trace import Raw, Trace
 
 

@@ -18,9 +18,9 @@ from tracekit.ingest.meters import as_count, as_number, read_instant
 from tracekit.ingest.parts import as_text, maybe_json
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import Role, Span
-from tracekit.ingest.span_contents import answer, question
-from tracekit.ingest.spans import Run, assemble
+from tracekit.ingest.spans.assemble import Run, assemble
+from tracekit.ingest.spans.attributes import Role, Span
+from tracekit.ingest.spans.contents import answer, question
 from tracekit.trace import Raw, Trace, Usage
 
 _TYPES: dict[str, Role] = {

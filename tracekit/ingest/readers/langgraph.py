@@ -25,7 +25,7 @@ from tracekit.ingest.langgraph_events import is_event, read_events
 from tracekit.ingest.meters import read_instant, read_usage
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_agents import graph_node
+from tracekit.ingest.spans.agents import graph_node
 from tracekit.names import by_role, handoff_target
 from tracekit.trace import Outcome, Raw, Task, Time, ToolCall, Trace
 

@@ -21,7 +21,7 @@ from tracekit.ingest.documents import Document
 from tracekit.ingest.parts import as_text, maybe_json, read_content
 from tracekit.ingest.readers.langgraph import Slice, Thread, in_time, slices_of
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_agents import graph_node
+from tracekit.ingest.spans.agents import graph_node
 from tracekit.ingest.textlog import log_lines
 from tracekit.names import handoff_target
 from tracekit.trace import Outcome, Raw, StepKind, Task, ToolCall, Trace

@@ -17,8 +17,8 @@ from tracekit.ingest.documents import documents
 from tracekit.ingest.meters import as_number, read_instant, read_usage
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import ROLES, Span
-from tracekit.ingest.spans import traces
+from tracekit.ingest.spans.assemble import traces
+from tracekit.ingest.spans.attributes import ROLES, Span
 from tracekit.trace import Raw, Trace, Usage
 
 _TIES = (b'"dotted_order"', b'"parent_run_id"', b'"child_runs"', b'"trace_id"')

@@ -19,10 +19,10 @@ from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.readers.otlp_json import hex_id, plain
 from tracekit.ingest.sources import Line, OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.span_lines import noted
-from tracekit.ingest.span_store import Later
-from tracekit.ingest.spans import assemble
+from tracekit.ingest.spans.assemble import assemble
+from tracekit.ingest.spans.attributes import Span
+from tracekit.ingest.spans.lines import noted
+from tracekit.ingest.spans.store import Later
 from tracekit.trace import Raw, Trace
 
 

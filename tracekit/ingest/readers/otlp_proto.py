@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.readers.otlp_json import read_document
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.spans import traces
+from tracekit.ingest.spans.assemble import traces
+from tracekit.ingest.spans.attributes import Span
 from tracekit.optional import require
 from tracekit.trace import Trace
 

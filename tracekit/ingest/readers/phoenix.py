@@ -17,8 +17,8 @@ from tracekit.ingest.parts import as_text, maybe_json
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.readers.otel_span_json import is_error
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import ROLES, Role, Span
-from tracekit.ingest.spans import traces
+from tracekit.ingest.spans.assemble import traces
+from tracekit.ingest.spans.attributes import ROLES, Role, Span
 from tracekit.trace import Raw, Trace
 
 _PREFIX = "attributes."

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.readers.phoenix import read_span
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.spans import traces
+from tracekit.ingest.spans.assemble import traces
+from tracekit.ingest.spans.attributes import Span
 from tracekit.optional import require
 from tracekit.trace import Raw, Trace
 

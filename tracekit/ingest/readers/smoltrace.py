@@ -22,10 +22,10 @@ from tracekit.ingest.readers.otel_span_json import is_error
 from tracekit.ingest.readers.otlp_json import hex_id
 from tracekit.ingest.reprs import read_repr
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.span_contents import heard, spoken
-from tracekit.ingest.span_messages import Said
-from tracekit.ingest.spans import Run, assemble
+from tracekit.ingest.spans.assemble import Run, assemble
+from tracekit.ingest.spans.attributes import Span
+from tracekit.ingest.spans.contents import heard, spoken
+from tracekit.ingest.spans.messages import Said
 from tracekit.trace import Outcome, Raw, Task, Trace
 
 

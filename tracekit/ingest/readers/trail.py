@@ -21,8 +21,8 @@ from tracekit.ingest.peek import peek_keys
 from tracekit.ingest.readers.otel_span_json import is_error
 from tracekit.ingest.salvage import salvage_json
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.spans import Run, assemble
+from tracekit.ingest.spans.assemble import Run, assemble
+from tracekit.ingest.spans.attributes import Span
 from tracekit.trace import Label, Raw, Task, Trace
 
 _FOLDERS = ("processed_annotations_gaia", "processed_annotations_swe_bench")

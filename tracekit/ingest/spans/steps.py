@@ -8,8 +8,8 @@ import msgspec
 
 from tracekit.ingest.build import Builder
 from tracekit.ingest.parts import as_text
-from tracekit.ingest.span_attributes import Span, error_of, usage_of
-from tracekit.ingest.span_contents import (
+from tracekit.ingest.spans.attributes import Span, error_of, usage_of
+from tracekit.ingest.spans.contents import (
     answer,
     heard,
     is_system,
@@ -20,11 +20,11 @@ from tracekit.ingest.span_contents import (
     text_in,
     text_out,
 )
-from tracekit.ingest.span_history import History
-from tracekit.ingest.span_leftover import leftover
-from tracekit.ingest.span_messages import Said
-from tracekit.ingest.span_tools import offered_tools, tool_call
-from tracekit.ingest.span_tree import Node
+from tracekit.ingest.spans.history import History
+from tracekit.ingest.spans.leftover import leftover
+from tracekit.ingest.spans.messages import Said
+from tracekit.ingest.spans.tools import offered_tools, tool_call
+from tracekit.ingest.spans.tree import Node
 from tracekit.names import UNKNOWN, folded, handoff_target, speaker
 from tracekit.trace import Inputs, Message, StepKind, Time, ToolCall, Usage
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import msgspec
 
 from tracekit.ingest.build import Builder
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.span_leftover import leftover
-from tracekit.ingest.span_tree import Node
+from tracekit.ingest.spans.attributes import Span
+from tracekit.ingest.spans.leftover import leftover
+from tracekit.ingest.spans.tree import Node
 
 
 def merge(build: Builder, nodes: list[Node]) -> Iterator[tuple[Span, str]]:

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from tracekit.ingest.parts import as_text, maybe_json
-from tracekit.ingest.span_attributes import Role, Span
-from tracekit.ingest.span_shapes import Spellings
+from tracekit.ingest.spans.attributes import Role, Span
+from tracekit.ingest.spans.shapes import Spellings
 from tracekit.names import speaker
 
 _NAMES = Spellings(

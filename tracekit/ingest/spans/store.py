@@ -9,7 +9,7 @@ from typing import IO
 
 import msgspec
 
-from tracekit.ingest.span_attributes import Span
+from tracekit.ingest.spans.attributes import Span
 
 IN_MEMORY = 10_000
 """Spans held in memory before they go to disk, some 50 MB at 4 KB a span."""

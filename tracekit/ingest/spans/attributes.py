@@ -14,7 +14,7 @@ import msgspec
 
 from tracekit.ingest.meters import as_count, as_number
 from tracekit.ingest.parts import as_text
-from tracekit.ingest.span_shapes import Shape, Spellings, shape_of
+from tracekit.ingest.spans.shapes import Shape, Spellings, shape_of
 from tracekit.trace import Raw, Usage
 
 Role = Literal["llm", "tool", "retriever", "agent", "chain", "setup", "noise", ""]

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tracekit.ingest.span_attributes import Span
+from tracekit.ingest.spans.attributes import Span
 from tracekit.trace import (
     SCHEMA,
     Agent,

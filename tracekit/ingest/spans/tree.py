@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tracekit.ingest.span_attributes import Role, Span
+from tracekit.ingest.spans.attributes import Role, Span
 
 
 class Node(msgspec.Struct):

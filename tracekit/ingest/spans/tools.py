@@ -6,10 +6,10 @@ from typing import Any
 
 from tracekit.ingest.parts import as_text, maybe_json, read_calls, read_content
 from tracekit.ingest.reprs import read_repr
-from tracekit.ingest.span_attributes import Span, error_of, first_of
-from tracekit.ingest.span_contents import text_in, text_out
-from tracekit.ingest.span_messages import numbered, read_messages
-from tracekit.ingest.span_shapes import Spellings
+from tracekit.ingest.spans.attributes import Span, error_of, first_of
+from tracekit.ingest.spans.contents import text_in, text_out
+from tracekit.ingest.spans.messages import numbered, read_messages
+from tracekit.ingest.spans.shapes import Spellings
 from tracekit.trace import ToolCall
 
 _TOOL_NAMES = Spellings(

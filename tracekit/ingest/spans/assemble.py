@@ -24,14 +24,14 @@ from tracekit.errors import Problem
 from tracekit.ingest.build import Builder
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.span_agents import agent_of
-from tracekit.ingest.span_attributes import (
+from tracekit.ingest.spans.agents import agent_of
+from tracekit.ingest.spans.attributes import (
     Span,
     error_of,
     role_of,
     strange_version,
 )
-from tracekit.ingest.span_contents import (
+from tracekit.ingest.spans.contents import (
     answer,
     asked,
     crew_tasks,
@@ -41,12 +41,12 @@ from tracekit.ingest.span_contents import (
     text_in,
     text_out,
 )
-from tracekit.ingest.span_lines import Reread, gather
-from tracekit.ingest.span_merge import merge
-from tracekit.ingest.span_own import Own, is_own, restore
-from tracekit.ingest.span_steps import Stepper
-from tracekit.ingest.span_store import Later
-from tracekit.ingest.span_tree import Node, grow, release
+from tracekit.ingest.spans.lines import Reread, gather
+from tracekit.ingest.spans.merge import merge
+from tracekit.ingest.spans.own import Own, is_own, restore
+from tracekit.ingest.spans.steps import Stepper
+from tracekit.ingest.spans.store import Later
+from tracekit.ingest.spans.tree import Node, grow, release
 from tracekit.trace import Label, Outcome, Step, Task, Trace
 
 

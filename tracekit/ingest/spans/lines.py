@@ -12,8 +12,8 @@ from contextlib import nullcontext
 from tracekit.errors import Problem
 from tracekit.ingest.documents import Document, documents, in_lines, read_line
 from tracekit.ingest.sources import Line, OpenSource
-from tracekit.ingest.span_attributes import Span
-from tracekit.ingest.span_store import Later, SpanStore
+from tracekit.ingest.spans.attributes import Span
+from tracekit.ingest.spans.store import Later, SpanStore
 
 Reread = Callable[[OpenSource, Line], Iterable[Span | Problem]]
 """Reads the span of a line that was noted before."""

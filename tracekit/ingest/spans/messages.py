@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tracekit.ingest.parts import Content, as_text, maybe_json, read_call, read_calls, read_content
-from tracekit.ingest.span_shapes import FAMILIES, families, shape_of
+from tracekit.ingest.spans.shapes import FAMILIES, families, shape_of
 from tracekit.names import by_role
 from tracekit.trace import Media, ToolCall
 

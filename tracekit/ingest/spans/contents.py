@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from tracekit.ingest.parts import as_text, maybe_json
-from tracekit.ingest.span_attributes import Span, first_of
-from tracekit.ingest.span_messages import Said, numbered, read_messages
-from tracekit.ingest.span_shapes import Spellings, families
+from tracekit.ingest.spans.attributes import Span, first_of
+from tracekit.ingest.spans.messages import Said, numbered, read_messages
+from tracekit.ingest.spans.shapes import Spellings, families
 from tracekit.names import by_role
 from tracekit.trace import ToolCall
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tracekit.ingest.parts import as_text
-from tracekit.ingest.span_contents import is_system
-from tracekit.ingest.span_messages import Said
+from tracekit.ingest.spans.contents import is_system
+from tracekit.ingest.spans.messages import Said
 from tracekit.trace import Inputs, Message, Step, ToolCall
 
 _LOOK_BACK = 200

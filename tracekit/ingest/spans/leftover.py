@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracekit.ingest.span_attributes import Role, Span
+from tracekit.ingest.spans.attributes import Role, Span
 
 _CALL = (
     "gen_ai.prompt", "gen_ai.completion", "llm.input_messages", "llm.output_messages",
