@@ -201,3 +201,37 @@ def test_a_part_read_without_redaction_is_not_resumed_with_it(tmp_path):
     manifest = ingest_to([log], out, resume=True, options=Options(redact="secrets"))
     assert manifest.redacted == {"email": 1}
     assert text not in out.read_text()
+
+
+def otlp_span(span_id, parent, start, **attributes):
+    return {
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": span_id,
+        "parentSpanId": parent,
+        "name": "span",
+        "startTimeUnixNano": str(start * 10**9),
+        "endTimeUnixNano": str((start + 1) * 10**9),
+        "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in attributes.items()],
+    }
+
+
+def test_an_agent_span_in_another_file_owns_what_hangs_from_it(tmp_path):
+    agent = {"openinference.span.kind": "AGENT", "agent.name": "Planner", "output.value": "Done."}
+    model = {"openinference.span.kind": "LLM", "output.value": "I will look it up."}
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    spans = [
+        otlp_span("aaaaaaaaaaaaaaa1", "", 10, **agent),
+        otlp_span("aaaaaaaaaaaaaaa2", "aaaaaaaaaaaaaaa1", 11, **model),
+    ]
+    for number, span in enumerate(spans):
+        document = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+        (logs / f"{number}.json").write_text(json.dumps(document))
+    manifest = ingest_to([logs], tmp_path / "out.jsonl")
+    assert manifest.joined == ["5b8efff798038103d269b633813fc60c"]
+    (trace,) = read_traces(tmp_path / "out.jsonl")
+    assert {step.content: step.agent for step in trace.steps} == {
+        "Done.": "Planner",
+        "I will look it up.": "Planner",
+    }
+    assert [agent.id for agent in trace.agents] == ["Planner"]

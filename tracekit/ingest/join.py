@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tracekit.ingest.spans.tree import MISSING_ABOVE
 from tracekit.names import UNKNOWN
-from tracekit.trace import Agent, Inputs, Label, Raw, Step, Trace
+from tracekit.trace import Agent, Inputs, Label, Step, Trace
 
 
 def joinable(trace: Trace) -> bool:
@@ -24,8 +25,9 @@ def join(parts: Sequence[Trace]) -> Trace:
     first = parts[0]
     placed = _in_order(parts)
     renumbered = {old: new for new, (_, old) in enumerate(placed)}
+    owners = _owners(parts)
     steps = tuple(
-        _moved(parts[part].steps[index], new, part, parts, renumbered)
+        _owned(_moved(parts[part].steps[index], new, part, parts, renumbered), owners)
         for new, (_, (part, index)) in enumerate(placed)
     )
     return msgspec.structs.replace(
@@ -97,7 +99,7 @@ def _labels(parts: Sequence[Trace], renumbered: dict[_Place, int]) -> tuple[Labe
     )
 
 
-def span_owners(parts: Sequence[Trace]) -> dict[str, str]:
+def _owners(parts: Sequence[Trace]) -> dict[str, str]:
     """Agent by span id over all parts, for spans whose agent is known."""
     return {
         raw.span: step.agent
@@ -105,5 +107,11 @@ def span_owners(parts: Sequence[Trace]) -> dict[str, str]:
         for step in part.steps
         if step.agent != UNKNOWN
         for raw in step.raw
-        if isinstance(raw, Raw) and raw.span
+        if raw.span
     }
+
+
+def _owned(step: Step, owners: dict[str, str]) -> Step:
+    """The step with the agent of the span above it that only another part holds."""
+    owner = owners.get(step.extra.get(MISSING_ABOVE, "")) if step.agent == UNKNOWN else None
+    return step if owner is None else msgspec.structs.replace(step, agent=owner)

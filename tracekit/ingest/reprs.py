@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import math
 import warnings
 from typing import Any
 
+from tracekit.ingest.decode import clean
 from tracekit.ingest.parts import as_text, maybe_json
 from tracekit.trace import ToolCall
 
@@ -28,7 +30,7 @@ def read_repr(text: str) -> Any:
     try:
         with warnings.catch_warnings():  # Python warns of escapes such as \\d in what it parses
             warnings.simplefilter("ignore")
-            return _plain(ast.literal_eval(text.strip()))
+            return _plain(clean(ast.literal_eval(text.strip())))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None
 
@@ -39,9 +41,9 @@ def _plain(value: Any) -> Any:
         return {as_text(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return repr(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int | bool) else repr(value)
 
 
 def read_calls_repr(text: str) -> tuple[ToolCall, ...]:
@@ -68,7 +70,9 @@ def _call(node: ast.expr) -> ToolCall | None:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         return None
     given = {
-        word.arg: word.value.value for word in node.keywords if isinstance(word.value, ast.Constant)
+        word.arg: clean(word.value.value)
+        for word in node.keywords
+        if isinstance(word.value, ast.Constant)
     }
     name = as_text(given.get("name"))
     if node.func.id in _REQUESTS:

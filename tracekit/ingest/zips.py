@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import lzma
+import os
 import struct
 import zipfile
 import zlib
+from typing import IO
 
 from tracekit.optional import require
 
 _ZSTD = 93
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 _HEADER = struct.Struct("<4s5H3L2H")  # APPNOTE 4.3.7, local file header
+
+
+def open_zip(file: str | os.PathLike[str] | IO[bytes]) -> zipfile.ZipFile:
+    """The archive; raises `ValueError` for one that is damaged or of an unknown kind."""
+    try:
+        return zipfile.ZipFile(file)
+    except (*_DAMAGE, NotImplementedError, OSError, EOFError, struct.error) as error:
+        raise ValueError(str(error)) from error
 
 
 def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

@@ -23,7 +23,7 @@ from tracekit.ingest.decode import decode_json
 from tracekit.ingest.meters import as_number, read_time, read_usage
 from tracekit.ingest.parts import as_text, read_content
 from tracekit.ingest.sources import OpenSource
-from tracekit.ingest.zips import read_member
+from tracekit.ingest.zips import open_zip, read_member
 from tracekit.names import handoff_target
 from tracekit.trace import Outcome, Raw, Task, Time, Trace, Usage
 
@@ -69,8 +69,8 @@ def _archive(source: OpenSource) -> Iterator[Trace | Problem]:
     """The samples of an `.eval` file."""
     with source.on_disk() as file:
         try:
-            archive = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            archive = open_zip(file)
+        except ValueError as error:
             yield source.problem(None, f"not a readable archive: {error}", do="fetch it again")
             return
         with archive:

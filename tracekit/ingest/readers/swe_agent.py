@@ -86,6 +86,8 @@ def _run(
         if not isinstance(item, dict):
             yield source.problem(raw, "a turn is not an object")
             item = {}
+        elif not item and not messages:
+            yield source.skip(raw, "an empty turn")
         if item or messages:
             _add_turn(build, agent, raw, item, messages)
     for pairs in answers.values():  # the trajectory was cut off before its chat

@@ -24,7 +24,7 @@ from tracekit.ingest.spans.history import History
 from tracekit.ingest.spans.leftover import leftover
 from tracekit.ingest.spans.messages import Said
 from tracekit.ingest.spans.tools import offered_tools, tool_call
-from tracekit.ingest.spans.tree import Node
+from tracekit.ingest.spans.tree import MISSING_ABOVE, Node, missing_above
 from tracekit.names import UNKNOWN, folded, handoff_target, speaker
 from tracekit.trace import Inputs, Message, StepKind, Time, ToolCall, Usage
 
@@ -283,6 +283,9 @@ class Stepper:
         if error:
             extra["error"] = error
             node.errors.append(error)
+        missing = missing_above(node) if acting is None else None
+        if missing:
+            extra[MISSING_ABOVE] = missing
         handoff = self._handoff(node, acting, fields.get("to"), kind)
         if handoff:
             extra["handoff"] = handoff

@@ -152,3 +152,14 @@ def release(nodes: list[Node]) -> None:
     for node in nodes:
         node.parent = node.call = None
         node.children = node.inner = []
+
+
+MISSING_ABOVE = "missing_span"
+"""Key in `Step.extra` of the span above that another file may hold, where the agent is unknown."""
+
+
+def missing_above(node: Node) -> str | None:
+    """Id of the span that the tree hangs from and the file does not hold, None when it has a root."""
+    while node.parent is not None:
+        node = node.parent
+    return node.span.parent
