@@ -71,7 +71,8 @@ class AutoGenConsole:
         """One trace per file."""
         record: dict[str, Any] = {}
         lines: Iterable[tuple[Raw, str]] = log_lines(source)
-        if peek(source.head) is not None:
+        opens_json = source.head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
+        if opens_json or peek(source.head) is not None:
             value = source.json()
             stdout = _stdout(value)
             if stdout is None:
