@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import random
 import tarfile
 import zipfile
 
@@ -13,6 +14,7 @@ import zstandard
 
 from tracekit.ingest.pipeline import Ingest
 from tracekit.ingest.sources import Limits
+from tracekit.testing.mutate import mutate_bytes
 from tracekit.trace import Trace
 
 RUN = {
@@ -108,6 +110,32 @@ def test_zip_bomb_of_many_members_is_stopped(tmp_path):
     traces, (problem,) = read(path, members=10)
     assert traces == []
     assert "50 members" in problem.what
+
+
+def test_zip_of_an_unknown_version_is_a_problem(tmp_path):
+    data = bytearray(as_zip({"run.json": DATA}))
+    data[data.index(b"PK\x01\x02") + 6] = 200
+    (tmp_path / "new.zip").write_bytes(data)
+    traces, (problem,) = read(tmp_path / "new.zip")
+    assert traces == []
+    assert "damaged zip archive: zip file version 20.0" in problem.what
+
+
+CONTAINERS = [
+    *(pack(DATA) for pack in PACK.values()), as_zip({"a/1.json": DATA, "b.json.gz": PACK["gz"](DATA)}),
+    as_tar({"a/1.json": DATA, "b.json": DATA}), as_tar({"a.json": DATA}, "w:gz"),
+    as_tar({"a.json": DATA}, "w:xz"), gzip.compress(as_zip({"1.json": DATA})),
+]  # fmt: skip
+
+
+def test_damaged_containers_never_raise(tmp_path):
+    """Bits flipped, bytes lost, repeated and added, in every kind of container."""
+    rng = random.Random(5)
+    path = tmp_path / "logs.bin"
+    for _ in range(1500):
+        path.write_bytes(mutate_bytes(rng.choice(CONTAINERS), rng, rng.choice(CONTAINERS)))
+        traces, problems = read(path, file_bytes=1 << 22, expanded_bytes=1 << 26)
+        assert traces or problems
 
 
 def test_zip_bomb_is_stopped(tmp_path):

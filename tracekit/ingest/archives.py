@@ -20,6 +20,7 @@ from typing import IO
 
 from tracekit.errors import InputError, Problem
 from tracekit.ingest.sources import Blob, Limits, OpenSource
+from tracekit.ingest.zips import open_zip
 from tracekit.optional import require
 
 NESTING = 4
@@ -72,13 +73,16 @@ def expand(
         for item in inner:
             if isinstance(item, Problem):
                 yield item
-            else:
+                continue
+            try:
                 yield from expand(item, keep, depth + 1)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, *_DAMAGE) as error:
+            except InputError as error:  # this member; the others may be sound
+                yield item.problem(None, str(error))
+    except (tarfile.TarError, EOFError, ValueError, *_DAMAGE) as error:
         yield source.problem(None, f"damaged {form} archive: {error}", do="fetch the file again")
 
 
-_DAMAGE = (zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_DAMAGE = (zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 
 
 class _Capped(io.RawIOBase):
@@ -190,7 +194,7 @@ def _size(blob: Blob) -> int:
 
 
 def _zip(source: OpenSource) -> Iterator[OpenSource | Problem]:
-    with source.blob.open() as stream, zipfile.ZipFile(stream) as archive:
+    with source.blob.open() as stream, open_zip(stream) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     named = {entry.filename: entry for entry in entries}
     if len(entries) > source.limits.members:
@@ -211,13 +215,18 @@ def _zip_member(
 ) -> Blob:
     def opener() -> IO[bytes]:
         outer = source.blob.open()
-        archive = zipfile.ZipFile(outer)
         try:
-            member = archive.open(entry)
-        except NotImplementedError as error:  # a compression method Python does not know
-            archive.close()
-            outer.close()
-            raise InputError(f"{source.path}!/{entry.filename}: {error}") from None
+            member = open_zip(outer).open(entry)
+        except (
+            NotImplementedError,
+            RuntimeError,
+            ValueError,
+            EOFError,
+            OSError,
+            *_DAMAGE,
+        ) as error:
+            outer.close()  # a method that Python does not know, or a damaged header
+            raise InputError(f"the member cannot be opened: {error}") from None
         return _buffered((member, outer), entry.compress_size, source.limits, blob)
 
     def beside(relative: str) -> bytes | None:

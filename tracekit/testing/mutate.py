@@ -32,6 +32,13 @@ def mutate(data: bytes, rng: Rng, other: bytes = b"", largest: int = LARGEST) ->
     return data[:largest]
 
 
+def mutate_bytes(data: bytes, rng: Rng, other: bytes = b"") -> bytes:
+    """The file, changed in its bytes alone, at one to three places."""
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        data = rng.choice(_ON_BYTES)(data, rng, other)
+    return data
+
+
 def _once(data: bytes, rng: Rng, other: bytes) -> bytes:
     if data[:4] == b"PK\x03\x04" and rng.random() < 0.8:
         return _in_zip(data, rng, other)
