@@ -42,6 +42,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     format: str
     fingerprint: str
     joinable: bool
+    size: int
+    """Bytes of its line in the part, line end included."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -186,11 +188,11 @@ def _read_part(task: Task, work: str, options: Options) -> bytes:
         for trace in ingest.traces():
             if redactor is not None:
                 trace = redactor.trace(trace)
+            line = encode(trace) + b"\n"
             if len(entries) >= done:
-                stream.write(encode(trace) + b"\n")
-            entries.append(
-                Entry(trace.id, trace.source.format, fingerprint(trace), joinable(trace))
-            )
+                stream.write(line)
+            form = trace.source.format
+            entries.append(Entry(trace.id, form, fingerprint(trace), joinable(trace), len(line)))
     counts = dict(sorted(redactor.counts.items())) if redactor is not None else {}
     report = encode(Part(task=task, files=ingest.files, entries=entries, redacted=counts))
     with atomic(part.with_suffix(".json"), sync=False) as final:
@@ -225,7 +227,7 @@ def _assemble(work: Path, tasks: list[Task], target: Path, options: Options) -> 
     duplicates: list[tuple[str, str]] = []
     joined: list[str] = []
     digest = hashlib.sha256()
-    lines = _Lines([work / f"{task.key}.jsonl" for task in tasks])
+    lines = _Lines(work, parts)
     with atomic(target) as stream:
         for number, part in enumerate(parts):
             for index, entry in enumerate(part.entries):
@@ -263,8 +265,8 @@ def _assemble(work: Path, tasks: list[Task], target: Path, options: Options) -> 
 class _Lines:
     """The lines of parts by position; reading them in order costs no seek."""
 
-    def __init__(self, parts: list[Path]) -> None:
-        self._parts = parts
+    def __init__(self, work: Path, parts: list[Part]) -> None:
+        self._work, self._parts = work, parts
         self._number = -1
         self._stream: IO[bytes] = io.BytesIO()
         self._offsets: list[int] = []
@@ -274,11 +276,13 @@ class _Lines:
         if number != self._number:
             self.close()
             self._number = number
-            self._stream = self._parts[number].open("rb")
-            self._offsets = [0, *accumulate(map(len, self._stream))]
-        if self._stream.tell() != self._offsets[index]:
-            self._stream.seek(self._offsets[index])
-        return self._stream.readline()
+            part = self._parts[number]
+            self._stream = (self._work / f"{part.task.key}.jsonl").open("rb")
+            self._offsets = [0, *accumulate(entry.size for entry in part.entries)]
+        start, end = self._offsets[index], self._offsets[index + 1]
+        if self._stream.tell() != start:
+            self._stream.seek(start)
+        return self._stream.read(end - start)
 
     def close(self) -> None:
         """Close the part that is open."""
