@@ -11,7 +11,7 @@ import json
 import re
 
 FORMAT = "mast"
-FILES = ["labeled/mast-masft/*/*.json", "labeled/mast-masft/AG2-experiments/*_42/*.json"]
+FILES = ["labeled/mast-masft/*/*.json", "labeled/mast-masft/AG2-experiments/*/*.json"]
 PREFIX = re.compile(r"^HyperAgent_\S+ - [A-Z]+ - ")
 
 
