@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -45,7 +46,9 @@ LARGEST = 8192
 ROOM = 32768
 """Bytes of the largest seed."""
 HANG = 20
-"""Seconds after which a case counts as hung."""
+"""Seconds of processor time after which a case counts as hung; a busy machine is none of its."""
+STUCK = 300
+"""Seconds after which libFuzzer ends the process, for a hang that no signal reaches."""
 
 Seeds = dict[str, list[tuple[str, bytes]]]
 
@@ -102,10 +105,12 @@ class Target:
         name = self.names[index]
         files = self.seeds[name]
         start = time.perf_counter()
+        signal.setitimer(signal.ITIMER_PROF, HANG)
         try:
             examine(READERS[name], case[2:], files[at % len(files)][0])
         except Exception as error:
             self.note(name, case, error)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         self.slowest = max(self.slowest, time.perf_counter() - start)
         self.counts[index] += 1
         if min(self.counts) >= self.cases:
@@ -153,6 +158,10 @@ class Target:
         os._exit(1 if self.findings else 0)
 
 
+def _hung(number: int, frame: object) -> None:
+    raise TimeoutError(f"no end after {HANG} seconds of processor time")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -165,9 +174,10 @@ def main() -> None:
     target = Target([args.reader] if args.reader else list(READERS), args.cases, out)
     target.corpus(out / "corpus")
     options = [
-        f"-seed={args.seed}", f"-max_len={ROOM}", f"-timeout={HANG}", "-rss_limit_mb=3000",
+        f"-seed={args.seed}", f"-max_len={ROOM}", f"-timeout={STUCK}", "-rss_limit_mb=3000",
         f"-artifact_prefix={out}/", "-verbosity=0", "-len_control=0",
     ]  # fmt: skip
+    signal.signal(signal.SIGPROF, _hung)
     atheris.Setup([sys.argv[0], *options, str(out / "corpus")], target.one,
                   custom_mutator=target.change)  # fmt: skip
     atheris.Fuzz()
