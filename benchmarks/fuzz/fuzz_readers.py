@@ -158,8 +158,12 @@ class Target:
         os._exit(1 if self.findings else 0)
 
 
-def _hung(number: int, frame: object) -> None:
-    raise TimeoutError(f"no end after {HANG} seconds of processor time")
+class Hung(Exception):
+    """A case that found no end."""
+
+
+def _hung(*_: object) -> None:
+    raise Hung(f"no end after {HANG} seconds of processor time")
 
 
 def main() -> None:
