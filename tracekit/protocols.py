@@ -93,6 +93,20 @@ class Replayable(Protocol):
 
 
 @runtime_checkable
+class Rerun(Protocol):
+    """What a `Replayable` may have besides: replays of which only the end is told.
+
+    Labels by replay need tens of them for one failure, and nobody reads their traces.
+    """
+
+    def outcome(
+        self, checkpoint: Checkpoint, intervention: Intervention | None, seed: int
+    ) -> Outcome:
+        """The same as `check(resume(checkpoint, intervention, seed))`, at less cost."""
+        ...
+
+
+@runtime_checkable
 class Benchmark(Protocol):
     """A labelled public benchmark. Entry-point group `tracekit.benchmarks`."""
 

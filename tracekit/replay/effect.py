@@ -6,9 +6,9 @@ import msgspec
 
 from tracekit import stats
 from tracekit.errors import UsageError
-from tracekit.protocols import Replayable
+from tracekit.protocols import Replayable, Rerun
 from tracekit.replay.types import Action, Checkpoint, Intervention
-from tracekit.trace import Trace
+from tracekit.trace import Outcome, Trace
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ def effect(
     for each in range(seed, seed + n):
         pairs.append(
             tuple(
-                system.check(system.resume(before, change, each)).status == "success"
+                outcome(system, before, change, each).status == "success"
                 for change in (intervention, base)
             )
         )
@@ -69,6 +69,15 @@ def effect(
         high=paired.high,
         n=n,
     )
+
+
+def outcome(
+    system: Replayable, checkpoint: Checkpoint, change: Intervention | None, seed: int
+) -> Outcome:
+    """How one replay ends, by the system's short cut if it has one (`Rerun`)."""
+    if isinstance(system, Rerun):
+        return system.outcome(checkpoint, change, seed)
+    return system.check(system.resume(checkpoint, change, seed))
 
 
 def checkpoint_at(system: Replayable, trace: Trace, step: int) -> Checkpoint:

@@ -121,6 +121,12 @@ class Sandbox:
         id = checkpoint.trace_id if same else f"{checkpoint.trace_id}~{_digest(name)}"
         return self._finished(run, intervention, id)
 
+    def outcome(
+        self, checkpoint: Checkpoint, intervention: Intervention | None, seed: int
+    ) -> Outcome:
+        """How the run from a checkpoint on ends; its trace is not written."""
+        return self.check(self.resume(checkpoint, intervention, seed))
+
     def check(self, trace: Trace) -> Outcome:
         """Whether the answer in the last step is right."""
         problem = problem_of(trace.task.id or "")
