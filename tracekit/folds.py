@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -23,6 +25,22 @@ def fingerprint(trace: Trace) -> str:
             data = text.encode("utf-8", "replace")
             digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()[:32]
+
+
+def question_key(trace: Trace) -> str:
+    """The words of the question, whatever its case, blanks and punctuation: one key per task.
+
+    Benchmarks draw on the same tasks and write them down differently; by this key a question has
+    one group in all of them. A trace without a question goes by its task's id, or its own.
+
+    >>> from tracekit.trace import Source, Task
+    >>> ask = lambda text: Trace(id="t", source=Source(format="x"), task=Task(question=text))
+    >>> question_key(ask("How  many?")), question_key(ask("")), question_key(ask("+?"))
+    ('how many', 't', '+?')
+    """
+    text = unicodedata.normalize("NFKC", trace.task.question).casefold()
+    words = " ".join(re.findall(r"\w+", text))
+    return words or text.strip() or trace.task.id or trace.id
 
 
 def grouped_folds(

@@ -59,8 +59,8 @@ def test_load(folder):
 
 def test_one_question_is_one_group_in_both_parts(folder):
     first, second, third = BENCH.load(folder)
-    assert BENCH.group(first) == BENCH.group(third) == "how many?"
-    assert BENCH.group(second) == "which one?"
+    assert BENCH.group(first) == BENCH.group(third) == "how many"
+    assert BENCH.group(second) == "which one"
 
 
 @pytest.mark.parametrize("place", ["Who&When", "labeled/who-and-when", "who-and-when", "."])

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from tracekit.attribution import Attribution
-from tracekit.errors import InputError, Problem
-from tracekit.ingest.pipeline import Ingest
+from tracekit.errors import Problem
+from tracekit.eval.benchmarks.places import Places
+from tracekit.folds import question_key
 from tracekit.metrics import gold
 from tracekit.trace import Definition, Label, Trace
 
@@ -22,7 +23,9 @@ FOLDERS = ("Algorithm-Generated", "Hand-Crafted")
 SUBSETS = {"ag2": "algorithm-generated", "magentic-one": "hand-crafted"}
 """Framework of a run to the part it belongs to: each part ran on one framework."""
 
-_PLACES = (".", "labeled/who-and-when", "who-and-when", "Who&When")
+PLACES = Places("Who&When", ("who-and-when",), ("who-and-when", "Who&When"), FOLDERS)
+"""Where the benchmark is looked for."""
+
 _AGENT = re.compile(r"Agent Name:\s*(\w+)")
 _STEP = re.compile(r"Step Number:\s*(\d+)")
 
@@ -37,24 +40,16 @@ class WhoAndWhen:
     def load(self, path: Path) -> Iterator[Trace | Problem]:
         """The runs under `path`; raises `InputError` when neither part is found there.
 
-        `path` is `$TRACEKIT_DATA`, its benchmark folder, a checkout of the public repository, or
-        the folder of one part.
+        `path` is `$TRACEKIT_DATA`, its benchmark folder, a checkout of the public repository, the
+        folder of one part, or a file of rows.
         """
         if path.name in FOLDERS and path.is_dir():
-            return iter(Ingest([path], formats=["who-and-when"]))
-        for place in _PLACES:
-            folders = [path / place / name for name in FOLDERS]
-            found = [folder for folder in folders if folder.is_dir()]
-            if found:
-                return iter(Ingest(found, formats=["who-and-when"]))
-        raise InputError(
-            f"{path}: no Who&When data here; expected the folders {' and '.join(FOLDERS)}, below it"
-            f" or below {', '.join(_PLACES[1:])} (docs/data.md says where to get them)"
-        )
+            return PLACES.read([path])
+        return PLACES.read(PLACES.find(path))
 
     def group(self, trace: Trace) -> str:
-        """The question, without regard to case and blanks: 45 of them occur in both parts."""
-        return " ".join(trace.task.question.casefold().split()) or (trace.task.id or trace.id)
+        """The words of the question: 45 of them occur in both parts, and more in other sets."""
+        return question_key(trace)
 
     def subset(self, trace: Trace) -> str:
         """`algorithm-generated` or `hand-crafted`; empty for a run of another system."""
