@@ -22,9 +22,11 @@ LAYERS = [
     ["tracekit.context", "tracekit.protocols"],
     ["tracekit.registry"],
     ["tracekit.metrics", "tracekit.folds", "tracekit.signals", "tracekit.stats", "tracekit.llm"],
+    ["tracekit.agreement"],
     ["tracekit.ingest", "tracekit.store"],
-    ["tracekit.capture"],
+    ["tracekit.capture", "tracekit.labels"],
     ["tracekit.replay"],
+    ["tracekit.inject"],
     ["tracekit.analyzers"],
     ["tracekit.eval"],
     ["tracekit_models"],
@@ -46,6 +48,7 @@ ROOMS_OF = {
 """Third-party libraries of the core, and who may import them."""
 
 HEAVY_ROOMS_OF = {
+    "huggingface_hub": ["tracekit_models.hub"],
     "openai": ["tracekit.llm"],
     "ray": ["tracekit.ingest.engines"],
     "stamina": ["tracekit.llm"],

@@ -2,7 +2,8 @@
 
     TracekitError                 anything tracekit raises on purpose
     ├── UsageError                the caller asked for something impossible (exit code 2)
-    │   └── UnknownName           no plug-in of that kind has that name
+    │   ├── UnknownName           no plug-in of that kind has that name
+    │   └── InjectionError        a fault cannot strike there, or would change nothing
     ├── InputError                an input as a whole cannot be used (exit code 3)
     │   └── SchemaError           a document does not follow a tracekit schema
     ├── BackendError              something outside tracekit is needed and not there (exit code 4)
@@ -43,6 +44,10 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: list[str]) -> None:
         super().__init__(f"no {kind} is named {name!r}; known: {', '.join(known) or 'none'}")
+
+
+class InjectionError(UsageError):
+    """A fault cannot be made in this run: nowhere to strike, or nothing that would change."""
 
 
 class InputError(TracekitError):

@@ -11,10 +11,12 @@ from tracekit.trace import Definition, Outcome, Task, Trace
 
 if TYPE_CHECKING:  # a reader is handed an open source; the type lives a layer above
     from pathlib import Path
+    from random import Random
 
     from tracekit.context import Context
     from tracekit.ingest.sources import OpenSource
-    from tracekit.replay.types import Checkpoint, Intervention
+    from tracekit.inject.types import Scene
+    from tracekit.replay.types import Action, Checkpoint, Intervention
 
 
 @runtime_checkable
@@ -107,6 +109,41 @@ class Rerun(Protocol):
 
 
 @runtime_checkable
+class Corrector(Protocol):
+    """What a `Replayable` may have besides: it knows what would have been right at a step."""
+
+    def correct(self, checkpoint: Checkpoint) -> Intervention:
+        """The right action in place of the next one, given what its agent has before it.
+
+        It must not give away more than that agent could know.
+        """
+        ...
+
+    def is_correct(self, checkpoint: Checkpoint, action: Action) -> bool:
+        """Whether an action comes to the same as the right one."""
+        ...
+
+
+@runtime_checkable
+class Manipulator(Protocol):
+    """Writes what goes wrong in a step. Entry-point group `tracekit.manipulators`."""
+
+    name: ClassVar[str]
+    """The name in `Injected.manipulator`."""
+    modes: ClassVar[frozenset[str]]
+    """Codes of the modes that it can bring about (`tracekit.inject.modes`)."""
+
+    def apply(self, scene: Scene, rng: Random) -> Intervention:
+        """The change that makes the fault at the scene's step.
+
+        Actions say what happens instead (none: nothing, two: both); `inputs` alone change what the
+        agent is given, and it acts by itself. Equal scenes and generators give equal changes, and
+        nothing in the trace is obeyed. Raises `InjectionError` when the fault cannot be made there.
+        """
+        ...
+
+
+@runtime_checkable
 class Benchmark(Protocol):
     """A labelled public benchmark. Entry-point group `tracekit.benchmarks`."""
 
@@ -128,8 +165,13 @@ class Benchmark(Protocol):
         """The part of the benchmark that published tables report apart; empty when it has none."""
         ...
 
-    def official(self, trace: Trace, attribution: Attribution) -> tuple[bool, bool]:
-        """(agent right, step right) by the benchmark's own, possibly lenient, scorer."""
+    def official(
+        self, trace: Trace, attribution: Attribution
+    ) -> tuple[float | None, float | None]:
+        """(agent, step) by the benchmark's own, possibly lenient, scorer.
+
+        0 or 1, or a share where the source gives one; None where it has no such figure.
+        """
         ...
 
 

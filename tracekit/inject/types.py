@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from tracekit.replay.types import Intervention
+from tracekit.protocols import Replayable
+from tracekit.replay.types import Checkpoint, Intervention
 from tracekit.trace import Trace
 
 Strategy = Literal[
@@ -53,3 +54,22 @@ class Injected(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the manipulator that wrote the faulty content."""
     seed: int
     """Seed of everything drawn."""
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """What a manipulator is given: a run, the step to strike, and what is to go wrong there."""
+
+    trace: Trace
+    """The run as it stands, earlier faults in it; what comes after the step will not last."""
+    step: int
+    """Index of the step to strike."""
+    mode: str
+    """What is to go wrong, a code of `tracekit.inject.modes`."""
+    strategy: Strategy
+    """How it is to be brought about."""
+    system: Replayable | None = None
+    """The system that made the run; None when there is only the recording."""
+    checkpoint: Checkpoint | None = None
+    """The state before the step; None when there is only the recording."""
+    after: int | None = None
+    """Index of the first partner's step, for the second one of a collusion; None otherwise."""
