@@ -13,7 +13,8 @@ from tracekit.errors import ContractError, UnknownName, UsageError
 from tracekit.replay.sandbox.families.table import FAMILIES, family
 from tracekit.replay.sandbox.grammar import grammar
 from tracekit.replay.sandbox.state import problem_of
-from tracekit.replay.sandbox.system import LONGEST, Sandbox
+from tracekit.replay.sandbox.play import LONGEST
+from tracekit.replay.sandbox.system import Sandbox
 from tracekit.replay.sandbox.topologies.table import TOPOLOGIES
 from tracekit.replay.types import Action, Intervention
 from tracekit.store import decode_trace, encode

@@ -24,6 +24,14 @@ class Notes:
         for step in steps:
             self.hear(step)
 
+    def copy(self) -> Notes:
+        """Notes that go on by themselves."""
+        other = Notes(self.family)
+        other.items, other.values = self.items.copy(), self.values.copy()
+        other.results, other._asked = self.results.copy(), self._asked.copy()
+        other.by = {by: said.copy() for by, said in self.by.items()}
+        return other
+
     def hear(self, step: Step) -> None:
         """Take in one step."""
         if step.kind == "tool_result":

@@ -216,10 +216,10 @@ def task_of(id: str) -> Task:
     return Task(question=problem.question, expected=problem.expected, id=id)
 
 
-def as_state(run: Run) -> dict[str, Any]:
-    """The state as JSON values."""
-    state: dict[str, Any] = msgspec.to_builtins(run)
-    return state
+def as_state(run: Run, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """The state as JSON values; its steps, as such values, are shared by many states."""
+    state: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(run, steps=[]))
+    return {**state, "steps": steps}
 
 
 def from_state(state: dict[str, Any]) -> Run:

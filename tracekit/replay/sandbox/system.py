@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 
 from tracekit.errors import UsageError
-from tracekit.replay.sandbox.agents import act, meaning
+from tracekit.replay.sandbox.agents import meaning
 from tracekit.replay.sandbox.families.table import family
 from tracekit.replay.sandbox.grammar import grammar, read
 from tracekit.replay.sandbox.language import REGISTERS
-from tracekit.replay.sandbox.notes import Notes
+from tracekit.replay.sandbox.play import KEY, Play
+from tracekit.replay.sandbox.problem import Problem
 from tracekit.replay.sandbox.state import (
-    TOOL,
-    Cast,
     Run,
     Settings,
-    Turn,
     as_state,
-    cast,
     from_state,
     problem_of,
     task_id,
     task_of,
 )
 from tracekit.replay.sandbox.topologies.table import topology
-from tracekit.replay.sandbox.view import Policy, View
+from tracekit.replay.sandbox.view import Policy
 from tracekit.replay.types import Action, Checkpoint, Intervention
-from tracekit.trace import Inputs, Message, Outcome, Source, Step, Task, ToolCall, Trace
-
-LONGEST = 120
-"""Steps after which a run is stopped, whatever policies do."""
+from tracekit.trace import Outcome, Source, Step, Task, Trace
 
 SOURCE = Source(format="tracekit", framework="tracekit-sandbox", version="1")
-KEY = "sandbox"
-"""Member of `Trace.extra` and `Step.extra` that says how the run can be taken up again."""
 
 
 class Sandbox:
@@ -70,6 +63,7 @@ class Sandbox:
             raise UsageError(f"settings of the sandbox: {error}") from None
         _check_settings(self.settings)
         self.policies = dict(policies or {})
+        self._last: tuple[dict[str, Any], Play] | None = None
 
     def tasks(self, seed: int = 0) -> Iterator[Task]:
         """Endless tasks of the family; the same ones for the same seed."""
@@ -84,23 +78,25 @@ class Sandbox:
         problem = problem_of(run.task)
         if problem.family != self.settings.family:
             raise UsageError(f"task {run.task} is not of the family {self.settings.family}")
-        run.agenda = topology(self.settings.topology).start(self._cast(run).roles)
-        return self._finished(run, None, _id(run))
+        play = self._begun(run)
+        play.finish()
+        return self._trace(play, _id(run))
 
     def checkpoints(self, trace: Trace) -> list[Checkpoint]:
         """The state before every step; of a step said twice, the state before the first."""
-        run, cast = self._restarted(trace)
+        play = self._restarted(trace)
+        run, steps = play.run, trace.steps
+        told = msgspec.to_builtins(list(steps))
         found: list[Checkpoint] = []
-        while run.agenda and len(found) < len(trace.steps):
-            turn, ahead = run.agenda[0], trace.steps[len(found) :]
+        while run.agenda and len(found) < len(steps):
+            turn, at = run.agenda[0], len(found)
             whose = (run.turn, turn.agent)
-            said = [step for step in ahead[:LONGEST] if (_turn(step), step.agent) == whose]
-            said = said if said[:1] == list(ahead[:1]) else []
-            state = as_state(run) if said else {}
+            said = list(takewhile(lambda s: (_turn(s), s.agent) == whose, steps[at:]))  # noqa: B023
+            state = as_state(run, told[:at]) if said else {}
             found += [Checkpoint(trace.id, step.index, state) for step in said]
             run.agenda.pop(0)
-            self._settle(run, cast, turn, said)
-        if len(found) < len(trace.steps):
+            play.settle(turn, said)
+        if len(found) < len(steps):
             raise UsageError(
                 f"trace {trace.id}: step {len(found)} does not follow from those before"
             )
@@ -108,133 +104,39 @@ class Sandbox:
 
     def resume(self, checkpoint: Checkpoint, intervention: Intervention | None, seed: int) -> Trace:
         """The run from a checkpoint on. Raises `UsageError` when the change is for another step."""
-        run = from_state(checkpoint.state)
-        if intervention is not None and intervention.step != checkpoint.step:
-            raise UsageError(
-                f"the intervention is for step {intervention.step}, "
-                f"the checkpoint is before step {checkpoint.step}"
-            )
-        same = intervention is None and seed == run.draws
-        run.draws = seed
+        play = self._resumed(checkpoint, intervention, seed)
+        same = intervention is None and seed == self._opened(checkpoint).run.draws
+        play.finish(intervention)
         words = b"" if intervention is None else msgspec.json.encode(intervention)
         name = f"{checkpoint.trace_id}/{checkpoint.step}/{seed}/".encode() + words
         id = checkpoint.trace_id if same else f"{checkpoint.trace_id}~{_digest(name)}"
-        return self._finished(run, intervention, id)
+        return self._trace(play, id)
 
     def outcome(
         self, checkpoint: Checkpoint, intervention: Intervention | None, seed: int
     ) -> Outcome:
         """How the run from a checkpoint on ends; its trace is not written."""
-        return self.check(self.resume(checkpoint, intervention, seed))
+        play = self._resumed(checkpoint, intervention, seed)
+        play.finish(intervention, traced=False)
+        return _outcome(play.problem, play.run.steps)
 
     def check(self, trace: Trace) -> Outcome:
         """Whether the answer in the last step is right."""
-        problem = problem_of(trace.task.id or "")
-        answer = _answer(problem.family, problem.goal, trace.steps)
-        right = answer is not None and family(problem.family).judge(answer, problem)
-        return Outcome(
-            status="success" if right else "failure",
-            answer=answer,
-            score=float(right),
-            reason=None if right else f"expected {problem.expected}",
-            by=f"sandbox:{problem.family}",
-        )
+        return _outcome(problem_of(trace.task.id or ""), trace.steps)
 
     def correct(self, checkpoint: Checkpoint) -> Intervention:
         """The action that is right given what the agent has before it, in the agent's own words."""
-        run = from_state(checkpoint.state)
-        cast = self._cast(run)
-        turn = run.agenda[0]
-        action = self._act(run, cast, turn, None, perfect=True)
+        play = self._opened(checkpoint)
+        action = play.act(play.run.agenda[0], perfect=True)
         return Intervention(step=checkpoint.step, actions=(action,), by="sandbox:correct")
 
     def is_correct(self, checkpoint: Checkpoint, action: Action) -> bool:
         """Whether an action comes to the same as the right one; wording does not count."""
         (right,) = self.correct(checkpoint).actions or ()
-        name = from_state(checkpoint.state).settings.family
+        name = self._opened(checkpoint).problem.family
         return meaning(name, action) == meaning(name, right)
 
-    # --- the machine -------------------------------------------------------------------------
-
-    def _cast(self, run: Run) -> Cast:
-        return cast(run.settings, topology(run.settings.topology), run.seed)
-
-    def _finished(self, run: Run, change: Intervention | None, id: str) -> Trace:
-        cast = self._cast(run)
-        while run.agenda and len(run.steps) < LONGEST:
-            turn = run.agenda.pop(0)
-            actions = None if change is None else change.actions
-            if actions is None:
-                actions = (self._act(run, cast, turn, change, perfect=False),)
-            said = [
-                self._step(run, cast, turn, action, change, n) for n, action in enumerate(actions)
-            ]
-            self._settle(run, cast, turn, said)
-            change = None
-        return self._trace(run, cast, id)
-
-    def _act(
-        self, run: Run, cast: Cast, turn: Turn, change: Intervention | None, *, perfect: bool
-    ) -> Action:
-        problem = problem_of(run.task)
-        if turn.duty == TOOL:
-            return _served(run, turn, problem)
-        member = cast.members[turn.agent]
-        steps, told = _given(run, turn), tuple[Message, ...]()
-        question = problem.question if member.task else None
-        if change is not None and change.inputs is not None:
-            steps, told = [], change.inputs
-            # Without a word from the user the agent has no task before it.
-            question = next((m.content for m in told if m.role == "user" and not m.name), None)
-        skill = 1.0 if perfect else member.skill
-        view = View(member, turn, run.turn, run.draws, steps, question, problem, skill, told)
-        if perfect:
-            return act(view)
-        policies = self.policies
-        names = (turn.agent, member.agent.role or "", "*")
-        return next((policies[name] for name in names if name in policies), act)(view)
-
-    def _step(
-        self, run: Run, cast: Cast, turn: Turn, action: Action, change: Intervention | None, n: int
-    ) -> Step:
-        member = cast.members[turn.agent]
-        to = action.to or turn.to
-        if to is not None and to not in cast.members:
-            raise UsageError(f"nobody is called {to!r}; the team: {', '.join(cast.members)}")
-        if change is not None and change.inputs is not None:
-            inputs = Inputs(messages=change.inputs)
-        else:
-            question = problem_of(run.task).question if member.task else None
-            told = (Message("user", question),) if question is not None else ()
-            inputs = Inputs(tuple(step.index for step in _given(run, turn)), told)
-        asked = _open_call(run.steps) if turn.duty == TOOL else None
-        return Step(
-            index=len(run.steps) + n,
-            agent=turn.agent,
-            kind=action.kind,
-            content=action.content,
-            inputs=inputs,
-            to=to,
-            parent=asked.index if asked else None,
-            tools=action.tools,
-            extra={KEY: {"turn": run.turn}},
-        )
-
-    def _settle(self, run: Run, cast: Cast, turn: Turn, said: list[Step]) -> None:
-        """Take the steps of a turn into the state and put down who is next."""
-        run.steps = [*run.steps, *said]
-        run.turn += 1
-        last = said[-1] if said else None
-        if turn.duty == TOOL:
-            return
-        if last is not None and last.kind == "tool_call" and TOOL in cast.roles:
-            run.agenda[:0] = [Turn(cast.roles[TOOL], TOOL, turn.agent), turn]
-            return
-        text = None if last is None else last.content
-        team = topology(run.settings.topology)
-        run.agenda[:0] = team.after(turn, text, cast.roles, _Board(run))
-
-    def _restarted(self, trace: Trace) -> tuple[Run, Cast]:
+    def _restarted(self, trace: Trace) -> Play:
         """The run of a trace, at its beginning."""
         saved = trace.extra.get(KEY)
         try:
@@ -243,46 +145,41 @@ class Sandbox:
         except (TypeError, KeyError, msgspec.ValidationError):
             raise UsageError(f"trace {trace.id} is not a run of the sandbox") from None
         _check_settings(settings)
-        problem_of(run.task)
-        cast = self._cast(run)
-        run.agenda = topology(settings.topology).start(cast.roles)
-        return run, cast
+        return self._begun(run)
 
-    def _trace(self, run: Run, cast: Cast, id: str) -> Trace:
+    def _begun(self, run: Run) -> Play:
+        play = Play(run, self.policies)
+        run.agenda = play.team.start(play.cast.roles)
+        return play
+
+    def _opened(self, checkpoint: Checkpoint) -> Play:
+        """The run up to a checkpoint; of the one asked for last it is kept, for many replays."""
+        if self._last is None or self._last[0] is not checkpoint.state:
+            self._last = (
+                checkpoint.state,
+                Play(from_state(checkpoint.state), self.policies),
+            )
+        return self._last[1]
+
+    def _resumed(self, checkpoint: Checkpoint, change: Intervention | None, seed: int) -> Play:
+        if change is not None and change.step != checkpoint.step:
+            raise UsageError(
+                f"the intervention is for step {change.step}, "
+                f"the checkpoint is before step {checkpoint.step}"
+            )
+        return self._opened(checkpoint).fork(seed)
+
+    def _trace(self, play: Play, id: str) -> Trace:
+        run = play.run
         settings = msgspec.to_builtins(run.settings)
-        trace = Trace(
+        return Trace(
             id=id,
             source=SOURCE,
             task=task_of(run.task),
-            agents=tuple(member.agent for member in cast.members.values()),
+            agents=tuple(member.agent for member in play.cast.members.values()),
             steps=tuple(run.steps),
+            outcome=_outcome(play.problem, run.steps),
             extra={KEY: {"settings": settings, "seed": run.seed, "draws": run.draws}},
-        )
-        return msgspec.structs.replace(trace, outcome=self.check(trace))
-
-
-class _Board:
-    """The state of the work, for topologies."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def _notes(self, agent: str) -> Notes:
-        return Notes(self._run.settings.family, _visible(self._run.steps, agent))
-
-    def planned(self, agent: str) -> list[str]:
-        return [item.label for item in self._notes(agent).ordered()]
-
-    def open(self, agent: str) -> list[str]:
-        notes = self._notes(agent)
-        return [item.label for item in notes.ordered() if item.label not in notes.values]
-
-    def rejected(self, said: str | None) -> list[str]:
-        name = self._run.settings.family
-        again = [each.label for each in read(name, said or "") if each.what == "again"]
-        notes = Notes(name, self._run.steps)
-        return list(
-            dict.fromkeys([*again, *(x for label in again for x in notes.following(label))])
         )
 
 
@@ -296,38 +193,19 @@ def _check_settings(settings: Settings) -> None:
         raise UsageError(f"style {settings.style!r} is none of {', '.join(REGISTERS)}")
 
 
-def _visible(steps: list[Step], agent: str) -> list[Step]:
-    """What an agent can see: its own steps, those addressed to it, those to everybody."""
-    return [step for step in steps if step.to in (None, agent) or step.agent == agent]
-
-
-def _given(run: Run, turn: Turn) -> list[Step]:
-    seen = _visible(run.steps, turn.agent)
-    return [s for s in seen if turn.agent in (s.agent, s.to)] if turn.own else seen
-
-
-def _open_call(steps: list[Step]) -> Step | None:
-    """The call that waits for its answer."""
-    return steps[-1] if steps and steps[-1].kind == "tool_call" else None
-
-
-def _served(run: Run, turn: Turn, problem: Any) -> Action:
-    """The answer of the tool to the call before."""
-    asked = _open_call(run.steps)
-    call = asked.tool if asked else None
-    if call is None:
-        return Action("no call was made", "tool_result", turn.to)
-    kind = family(problem.family)
-    text, fine = kind.serve(call.arguments, problem)
-    if call.name != kind.tool:
-        text, fine = f"there is no tool {call.name[:100]!r}", False
-    answer = ToolCall(
-        call.name, call.arguments, text if fine else None, None if fine else text, call.call_id
+def _outcome(problem: Problem, steps: Sequence[Step]) -> Outcome:
+    answer = _answer(problem.family, problem.goal, steps)
+    right = answer is not None and family(problem.family).judge(answer, problem)
+    return Outcome(
+        status="success" if right else "failure",
+        answer=answer,
+        score=float(right),
+        reason=None if right else f"expected {problem.expected}",
+        by=f"sandbox:{problem.family}",
     )
-    return Action(text, "tool_result", turn.to, (answer,))
 
 
-def _answer(name: str, goal: str, steps: tuple[Step, ...]) -> str | None:
+def _answer(name: str, goal: str, steps: Sequence[Step]) -> str | None:
     """The answer in the last step: as announced, or the last value given for the goal."""
     if not steps:
         return None

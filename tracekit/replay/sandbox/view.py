@@ -10,6 +10,7 @@ import msgspec
 
 from tracekit.replay.sandbox.families.table import family
 from tracekit.replay.sandbox.language import Pen
+from tracekit.replay.sandbox.memory import Memory
 from tracekit.replay.sandbox.notes import Notes
 from tracekit.replay.sandbox.problem import Item, Problem, understood
 from tracekit.replay.sandbox.state import Member, Turn, draw
@@ -28,8 +29,8 @@ class View(msgspec.Struct, dict=True):
     number: int
     """Number of the turn; part of the seed of everything drawn."""
     seed: int
-    steps: list[Step]
-    """The messages it can see: addressed to it or to everybody, and its own."""
+    memory: Memory
+    """What it has heard."""
     question: str | None
     """The task as it was given, None when it was not."""
     problem: Problem
@@ -37,6 +38,16 @@ class View(msgspec.Struct, dict=True):
     skill: float
     told: tuple[Message, ...] = ()
     """Messages given besides the steps."""
+
+    @property
+    def steps(self) -> list[Step]:
+        """The messages it can see: addressed to it or to everybody, and its own."""
+        return self.memory.steps
+
+    @property
+    def notes(self) -> Notes:
+        """What it knows from messages."""
+        return self.memory.notes
 
     @property
     def agent(self) -> Agent:
@@ -69,16 +80,6 @@ class View(msgspec.Struct, dict=True):
         """Writes in the agent's voice."""
         words = draw(self.seed, self.number, self.agent.id, "words")
         return Pen(family(self.problem.family), self.member.voice, words)
-
-    @cached_property
-    def notes(self) -> Notes:
-        """What it knows from messages."""
-        own = self.turn.own
-        heard = [step for step in self.steps if not own or self.agent.id in (step.agent, step.to)]
-        notes = Notes(self.problem.family, heard)
-        for message in self.told:
-            notes.take(message.content, message.name or "")
-        return notes
 
     @cached_property
     def gist(self) -> list[Item]:

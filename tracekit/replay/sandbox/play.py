@@ -1,0 +1,184 @@
+"""A run in progress: whose turn it is, what everybody has heard, and what comes of a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+
+from tracekit.errors import UsageError
+from tracekit.replay.sandbox.agents import act
+from tracekit.replay.sandbox.families.table import family
+from tracekit.replay.sandbox.grammar import read
+from tracekit.replay.sandbox.memory import Memory
+from tracekit.replay.sandbox.problem import Problem
+from tracekit.replay.sandbox.state import TOOL, Run, Turn, cast, problem_of
+from tracekit.replay.sandbox.topologies.table import topology
+from tracekit.replay.sandbox.view import Policy, View
+from tracekit.replay.types import Action, Intervention
+from tracekit.trace import Inputs, Message, Step, ToolCall
+
+LONGEST = 120
+"""Steps after which a run is stopped, whatever policies do."""
+
+KEY = "sandbox"
+"""Member of `Trace.extra` and `Step.extra` that says how the run can be taken up again."""
+
+
+class Play:
+    """A run and the team that plays it. Raises `UsageError` for a task that is none."""
+
+    def __init__(self, run: Run, policies: Mapping[str, Policy]) -> None:
+        self.run = run
+        self.policies = policies
+        self.problem = problem_of(run.task)
+        self.team = topology(run.settings.topology)
+        self.cast = cast(run.settings, self.team, run.seed)
+        self._memories: dict[tuple[str | None, bool], Memory] = {}
+        self._before: Play | None = None
+
+    def fork(self, draws: int) -> Play:
+        """The same run, to go on with other draws. This one must not go on any more."""
+        other = copy(self)
+        run = copy(self.run)
+        run.draws, run.steps, run.agenda = draws, run.steps.copy(), run.agenda.copy()
+        other.run, other._memories, other._before = run, {}, self
+        return other
+
+    def memory(self, agent: str | None, *, own: bool = False) -> Memory:
+        """What an agent has heard up to now; None has heard everything."""
+        key = (agent, own)
+        memory = self._memories.get(key)
+        if memory is None:
+            if self._before is not None:
+                memory = self._before.memory(agent, own=own).copy()
+            else:
+                memory = Memory(self.problem.family, agent, own=own)
+            memory.listen(self.run.steps)
+            self._memories[key] = memory
+        return memory.listen(self.run.steps)
+
+    def finish(self, change: Intervention | None = None, *, traced: bool = True) -> None:
+        """Play to the end, with a change in the turn that comes next.
+
+        Without `traced` steps lack what only readers of the trace need: inputs and places.
+        """
+        run = self.run
+        while run.agenda and len(run.steps) < LONGEST:
+            turn = run.agenda.pop(0)
+            actions = None if change is None else change.actions
+            if actions is None:
+                actions = (self.act(turn, change),)
+            make = self._step if traced else self._bare
+            self.settle(turn, [make(turn, action, change, n) for n, action in enumerate(actions)])
+            change = None
+
+    def act(
+        self, turn: Turn, change: Intervention | None = None, *, perfect: bool = False
+    ) -> Action:
+        """What is done in a turn; with `perfect`, what should be, given what the agent has."""
+        if turn.duty == TOOL:
+            return _served(self.run.steps, turn, self.problem)
+        member = self.cast.members[turn.agent]
+        question = self.problem.question if member.task else None
+        told: tuple[Message, ...] = ()
+        if change is not None and change.inputs is not None:
+            told = change.inputs
+            memory = Memory.of(self.problem.family, told)
+            # Without a word from the user the agent has no task before it.
+            question = next((m.content for m in told if m.role == "user" and not m.name), None)
+        else:
+            memory = self.memory(turn.agent, own=turn.own)
+        run, skill = self.run, 1.0 if perfect else member.skill
+        view = View(member, turn, run.turn, run.draws, memory, question, self.problem, skill, told)
+        if perfect or not self.policies:
+            return act(view)
+        names = (turn.agent, member.agent.role or "", "*")
+        return next((self.policies[name] for name in names if name in self.policies), act)(view)
+
+    def settle(self, turn: Turn, said: list[Step]) -> None:
+        """Take the steps of a turn into the state and put down who is next."""
+        run, roles = self.run, self.cast.roles
+        run.steps += said
+        run.turn += 1
+        last = said[-1] if said else None
+        if turn.duty == TOOL:
+            return
+        if last is not None and last.kind == "tool_call" and TOOL in roles:
+            run.agenda[:0] = [Turn(roles[TOOL], TOOL, turn.agent), turn]
+            return
+        text = None if last is None else last.content
+        run.agenda[:0] = self.team.after(turn, text, roles, _Board(self))
+
+    def _bare(self, turn: Turn, action: Action, _: object, n: int) -> Step:
+        to = action.to or turn.to
+        if to is not None and to not in self.cast.members:
+            names = ", ".join(self.cast.members)
+            raise UsageError(f"nobody is called {to!r}; the team: {names}")
+        index = len(self.run.steps) + n
+        return Step(index, turn.agent, action.kind, action.content, None, to, None, action.tools)
+
+    def _step(self, turn: Turn, action: Action, change: Intervention | None, n: int) -> Step:
+        step = self._bare(turn, action, change, n)
+        if change is not None and change.inputs is not None:
+            inputs = Inputs(messages=change.inputs)
+        else:
+            task = self.cast.members[turn.agent].task
+            told = (Message("user", self.problem.question),) if task else ()
+            seen = self.memory(turn.agent, own=turn.own).steps
+            inputs = Inputs(tuple(each.index for each in seen), told)
+        asked = _open_call(self.run.steps) if turn.duty == TOOL else None
+        return Step(
+            step.index,
+            step.agent,
+            step.kind,
+            step.content,
+            inputs,
+            step.to,
+            asked.index if asked else None,
+            step.tools,
+            extra={KEY: {"turn": self.run.turn}},
+        )
+
+
+class _Board:
+    """The state of the work, for topologies."""
+
+    def __init__(self, play: Play) -> None:
+        self._play = play
+
+    def planned(self, agent: str) -> list[str]:
+        return [item.label for item in self._play.memory(agent).notes.ordered()]
+
+    def open(self, agent: str) -> list[str]:
+        notes = self._play.memory(agent).notes
+        return [item.label for item in notes.ordered() if item.label not in notes.values]
+
+    def rejected(self, said: str | None) -> list[str]:
+        again = [x.label for x in read(self._play.problem.family, said or "") if x.what == "again"]
+        if not again:
+            return []
+        notes = self._play.memory(None).notes
+        return list(
+            dict.fromkeys([*again, *(x for label in again for x in notes.following(label))])
+        )
+
+
+def _open_call(steps: list[Step]) -> Step | None:
+    """The call that waits for its answer."""
+    return steps[-1] if steps and steps[-1].kind == "tool_call" else None
+
+
+def _served(steps: list[Step], turn: Turn, problem: Problem) -> Action:
+    """The answer of the tool to the call before."""
+    asked = _open_call(steps)
+    call = asked.tool if asked else None
+    if call is None:
+        return Action("no call was made", "tool_result", turn.to)
+    kind = family(problem.family)
+    text, fine = kind.serve(call.arguments, problem)
+    if call.name != kind.tool:
+        text, fine = f"there is no tool {call.name[:100]!r}", False
+    answer = ToolCall(
+        call.name, call.arguments, text if fine else None, None if fine else text, call.call_id
+    )
+    return Action(text, "tool_result", turn.to, (answer,))
