@@ -7,6 +7,8 @@ messages. With skill 1 no mistake is made, so the same function says what would 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tracekit.replay.sandbox.grammar import grammar
@@ -216,7 +218,7 @@ def _answer(view: View, value: str | None) -> str | None:
     return view.rng.choice(others) if view.errs("report") and others else value
 
 
-def _relay(view: View, items: list[Item], values: dict[str, str]) -> None:
+def _relay(view: View, items: Sequence[Item], values: dict[str, str]) -> None:
     """Items and values passed on; now and then one gets garbled or lost on the way."""
     kind = view.pen.family
     for item in items:

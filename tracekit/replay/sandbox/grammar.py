@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from tracekit.replay.sandbox.families.table import family
@@ -30,7 +31,6 @@ FINAL = ("final answer", "answer", "our answer", "result to hand in", "final res
 class Said(NamedTuple):
     """One thing that a text says: an item (`spec`), a value, or that a label is open again."""
 
-    at: int
     what: str
     label: str
     item: Item | None = None
@@ -64,15 +64,15 @@ class Grammar:
             rf"\b(?:{'|'.join(FINAL)})(?: is| would be|:| =) ?:?\s?({family.value})", re.I
         )
 
-    def read(self, text: str) -> tuple[Said, ...]:
-        """Everything that a text says, in its order."""
-        found = [Said(m.start(), "again", m[1].lower()) for m in self._again.finditer(text)]
-        for match in self._value.finditer(text):
-            found.append(Said(match.start(), "value", match[1].lower(), None, match[2]))
-        for match in self._spec.finditer(text):
-            found.append(Said(match.start(), "spec", match[1].lower(), self._item(match)))
-        found.sort(key=lambda said: said.at)
-        return tuple(found)
+    def read(self, sentence: str) -> tuple[Said, ...]:
+        """Everything that a sentence says, in its order."""
+        found = [(m.start(), Said("again", m[1].lower())) for m in self._again.finditer(sentence)]
+        for match in self._value.finditer(sentence):
+            found.append((match.start(), Said("value", match[1].lower(), None, match[2])))
+        for match in self._spec.finditer(sentence):
+            found.append((match.start(), Said("spec", match[1].lower(), self._item(match))))
+        found.sort(key=itemgetter(0))
+        return tuple(said for _, said in found)
 
     def _item(self, match: re.Match[str]) -> Item:
         name = match.lastgroup or ""
@@ -100,7 +100,22 @@ def grammar(name: str) -> Grammar:
     return Grammar(family(name))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def read(name: str, text: str) -> tuple[Said, ...]:
-    """What a text says in the terms of a family; texts are read by many, and parsed once."""
-    return grammar(name).read(text)
+    """What a text says in the terms of a family.
+
+    Texts are read by many and parsed once; the sentences of which they are made recur even more.
+
+    >>> [said.value for said in read("scheduling", "Done. The baking ends at hour 7. Bye.")]
+    ['7']
+    """
+    return tuple(said for part in _END.split(text) for said in _sentence(name, part))
+
+
+@lru_cache(maxsize=1 << 16)
+def _sentence(name: str, sentence: str) -> tuple[Said, ...]:
+    return grammar(name).read(sentence)
+
+
+_END = re.compile(r"(?<=\.)\s+")
+"""Where sentences end; nothing that is said goes beyond."""

@@ -21,6 +21,7 @@ class Notes:
         self.by: dict[str, dict[str, str]] = {}
         """Values by who stated them."""
         self._asked: dict[str | None, str | None] = {}
+        self._order: tuple[Item, ...] | None = None
         for step in steps:
             self.hear(step)
 
@@ -29,6 +30,7 @@ class Notes:
         other = Notes(self.family)
         other.items, other.values = self.items.copy(), self.values.copy()
         other.results, other._asked = self.results.copy(), self._asked.copy()
+        other._order = self._order
         other.by = {by: said.copy() for by, said in self.by.items()}
         return other
 
@@ -49,9 +51,13 @@ class Notes:
         """Take in a text."""
         for said in read(self.family, text):
             if said.what == "spec" and said.item is not None:
-                if self.items.get(said.label) not in (None, said.item):
+                known = self.items.get(said.label)
+                if known == said.item:
+                    continue
+                if known is not None:
                     self.withdraw(said.label)
                 self.items[said.label] = said.item
+                self._order = None
             elif said.what == "value":
                 self.values[said.label] = said.value
                 self.by.setdefault(by, {})[said.label] = said.value
@@ -85,8 +91,13 @@ class Notes:
             found.append(value)
         return found
 
-    def ordered(self) -> list[Item]:
+    def ordered(self) -> tuple[Item, ...]:
         """Items in an order in which they can be worked out, as far as there is one."""
+        if self._order is None:
+            self._order = self._ordered()
+        return self._order
+
+    def _ordered(self) -> tuple[Item, ...]:
         labels = grammar(self.family).labels
         left = dict(self.items)
         done: dict[str, Item] = {}
@@ -98,7 +109,7 @@ class Notes:
             ]
             for label in ready or list(left):
                 done[label] = left.pop(label)
-        return list(done.values())
+        return tuple(done.values())
 
     def _first_open(self) -> str | None:
         return next((item.label for item in self.ordered() if item.label not in self.values), None)

@@ -78,6 +78,16 @@ class Play:
         """What is done in a turn; with `perfect`, what should be, given what the agent has."""
         if turn.duty == TOOL:
             return _served(self.run.steps, turn, self.problem)
+        view = self.view(turn, change, perfect=perfect)
+        if perfect or not self.policies:
+            return act(view)
+        names = (turn.agent, member.agent.role or "", "*")
+        return next((self.policies[name] for name in names if name in self.policies), act)(view)
+
+    def view(
+        self, turn: Turn, change: Intervention | None = None, *, perfect: bool = False
+    ) -> View:
+        """What the agent has before it in a turn that is not a tool's."""
         member = self.cast.members[turn.agent]
         question = self.problem.question if member.task else None
         told: tuple[Message, ...] = ()
@@ -89,14 +99,13 @@ class Play:
         else:
             memory = self.memory(turn.agent, own=turn.own)
         run, skill = self.run, 1.0 if perfect else member.skill
-        view = View(member, turn, run.turn, run.draws, memory, question, self.problem, skill, told)
-        if perfect or not self.policies:
-            return act(view)
-        names = (turn.agent, member.agent.role or "", "*")
-        return next((self.policies[name] for name in names if name in self.policies), act)(view)
+        return View(member, turn, run.turn, run.draws, memory, question, self.problem, skill, told)
 
     def settle(self, turn: Turn, said: list[Step]) -> None:
-        """Take the steps of a turn into the state and put down who is next."""
+        """Take the steps of a turn into the state and put down who is next.
+
+        A final answer ends the run, whoever gives it.
+        """
         run, roles = self.run, self.cast.roles
         run.steps += said
         run.turn += 1
@@ -105,6 +114,9 @@ class Play:
             return
         if last is not None and last.kind == "tool_call" and TOOL in roles:
             run.agenda[:0] = [Turn(roles[TOOL], TOOL, turn.agent), turn]
+            return
+        if last is not None and last.kind == "final":
+            run.agenda.clear()
             return
         text = None if last is None else last.content
         run.agenda[:0] = self.team.after(turn, text, roles, _Board(self))

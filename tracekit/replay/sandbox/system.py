@@ -17,6 +17,7 @@ from tracekit.replay.sandbox.language import REGISTERS
 from tracekit.replay.sandbox.play import KEY, Play
 from tracekit.replay.sandbox.problem import Problem
 from tracekit.replay.sandbox.state import (
+    TOOL,
     Run,
     Settings,
     as_state,
@@ -26,11 +27,14 @@ from tracekit.replay.sandbox.state import (
     task_of,
 )
 from tracekit.replay.sandbox.topologies.table import topology
-from tracekit.replay.sandbox.view import Policy
+from tracekit.replay.sandbox.view import Policy, View
 from tracekit.replay.types import Action, Checkpoint, Intervention
-from tracekit.trace import Outcome, Source, Step, Task, Trace
+from tracekit.trace import Message, Outcome, Source, Step, Task, Trace
 
 SOURCE = Source(format="tracekit", framework="tracekit-sandbox", version="1")
+
+KEPT = 32
+"""Runs up to a checkpoint that are kept for the next replay from there."""
 
 
 class Sandbox:
@@ -63,7 +67,7 @@ class Sandbox:
             raise UsageError(f"settings of the sandbox: {error}") from None
         _check_settings(self.settings)
         self.policies = dict(policies or {})
-        self._last: tuple[dict[str, Any], Play] | None = None
+        self._kept: dict[int, tuple[object, Play]] = {}
 
     def tasks(self, seed: int = 0) -> Iterator[Task]:
         """Endless tasks of the family; the same ones for the same seed."""
@@ -136,6 +140,16 @@ class Sandbox:
         name = self._opened(checkpoint).problem.family
         return meaning(name, action) == meaning(name, right)
 
+    def view(
+        self, checkpoint: Checkpoint, inputs: tuple[Message, ...] | None = None
+    ) -> View | None:
+        """What the agent that is next has before it, or would have; None where a tool is next."""
+        play = self._opened(checkpoint)
+        turn = play.run.agenda[0]
+        if turn.duty == TOOL:
+            return None
+        return play.view(turn, Intervention(step=checkpoint.step, inputs=inputs))
+
     def _restarted(self, trace: Trace) -> Play:
         """The run of a trace, at its beginning."""
         saved = trace.extra.get(KEY)
@@ -153,13 +167,13 @@ class Sandbox:
         return play
 
     def _opened(self, checkpoint: Checkpoint) -> Play:
-        """The run up to a checkpoint; of the one asked for last it is kept, for many replays."""
-        if self._last is None or self._last[0] is not checkpoint.state:
-            self._last = (
-                checkpoint.state,
-                Play(from_state(checkpoint.state), self.policies),
-            )
-        return self._last[1]
+        """The run up to a checkpoint; kept, for many replays from the same few."""
+        state = checkpoint.state
+        if id(state) not in self._kept:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[id(state)] = state, Play(from_state(state), self.policies)
+        return self._kept[id(state)][1]
 
     def _resumed(self, checkpoint: Checkpoint, change: Intervention | None, seed: int) -> Play:
         if change is not None and change.step != checkpoint.step:

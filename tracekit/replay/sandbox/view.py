@@ -88,7 +88,7 @@ class View(msgspec.Struct, dict=True):
 
     def errs(self, kind: str) -> bool:
         """Whether it makes a mistake of a kind now."""
-        return self.rng.random() < (1 - self.skill) * CARE[kind]
+        return self.skill < 1 and self.rng.random() < (1 - self.skill) * CARE[kind]
 
 
 Policy = Callable[[View], Action]
