@@ -81,7 +81,7 @@ class Play:
         view = self.view(turn, change, perfect=perfect)
         if perfect or not self.policies:
             return act(view)
-        names = (turn.agent, member.agent.role or "", "*")
+        names = (turn.agent, view.agent.role or "", "*")
         return next((self.policies[name] for name in names if name in self.policies), act)(view)
 
     def view(
