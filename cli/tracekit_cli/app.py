@@ -20,6 +20,7 @@ COMMANDS = (
     "capture",
     "export",
     "show",
+    "label",
     "eval",
     "replay",
     "sandbox",

@@ -86,6 +86,15 @@ def verdict_detail(trace: Trace, attribution: Attribution, *, top: int = 3) -> R
 
 def trace_view(trace: Trace, *, limit: int = 400) -> RenderableType:
     """A whole trace, step by step; texts cut to `limit` characters."""
+    began = _began(trace)
+    return Group(
+        trace_head(trace, limit=limit),
+        *(_step(trace, step, began, limit) for step in trace.steps),
+    )
+
+
+def trace_head(trace: Trace, *, limit: int = 400) -> RenderableType:
+    """What is known of a trace besides its steps; texts cut to `limit` characters."""
     facts = [
         ("File", one_line(trace.source.path or "not known", 400)),
         ("Format", one_line(trace.source.format)),
@@ -97,10 +106,12 @@ def trace_view(trace: Trace, *, limit: int = 400) -> RenderableType:
         *run_facts(trace, None),
     ]
     head = Text.assemble((one_line(trace.id), "bold"), "  ", _outcome(trace))
-    known = [(name, value) for name, value in facts if value]
-    began = next((s.time.start for s in trace.steps if s.time and s.time.start is not None), None)
-    steps = [_step(trace, step, began, limit) for step in trace.steps]
-    return Group(head, _facts(known), *steps)
+    return Group(head, _facts((name, value) for name, value in facts if value))
+
+
+def step_view(trace: Trace, index: int, *, limit: int = 2_000) -> RenderableType:
+    """One step of a trace with its place in it; texts cut to `limit` characters."""
+    return _step(trace, trace.steps[index], _began(trace), limit)
 
 
 def ingest_summary(
@@ -221,6 +232,11 @@ def _tool(tool: ToolCall, limit: int) -> Text:
     if tool.error is not None:
         text.append("\n! ", "red").append(_cut(tool.error, limit), "red")
     return text
+
+
+def _began(trace: Trace) -> float | None:
+    """Start of the first step that has one."""
+    return next((s.time.start for s in trace.steps if s.time and s.time.start is not None), None)
 
 
 def _cut(text: str, limit: int) -> str:
