@@ -54,12 +54,11 @@ class Grammar:
                 body = [arg if n % 2 else re.escape(piece) for n, piece in enumerate(pieces)]
                 ways.append(f"(?P<{name}>{''.join(body)})")
         links = "|".join(re.escape(link) for link in dict.fromkeys((*family.links, *LINKS)))
-        start = rf"\b({labels})\b"
-        self._spec = re.compile(rf"{start}\s{{0,2}}[:,=—-]?\s{{1,2}}(?:{'|'.join(ways)})", re.I)
+        self._spec = re.compile(rf"\s{{0,2}}[:,=—-]?\s{{1,2}}(?:{'|'.join(ways)})", re.I)
         stated = rf"(?:\s(?:{links})\s?:?\s|:\s(?={family.value}\s*(?:[.,;\n]|$)))"
-        self._value = re.compile(rf"{start}{stated}({family.value})", re.I)
+        self._value = re.compile(rf"{stated}({family.value})", re.I)
         self._again = re.compile(rf"\b(?:{'|'.join(AGAIN)}) (?:the )?({labels})\b", re.I)
-        self._label = re.compile(start, re.I)
+        self._label = re.compile(rf"\b(?:{labels})\b", re.I)
         self._final = re.compile(
             rf"\b(?:{'|'.join(FINAL)})(?: is| would be|:| =) ?:?\s?({family.value})", re.I
         )
@@ -67,21 +66,26 @@ class Grammar:
     def read(self, sentence: str) -> tuple[Said, ...]:
         """Everything that a sentence says, in its order."""
         found = [(m.start(), Said("again", m[1].lower())) for m in self._again.finditer(sentence)]
-        for match in self._value.finditer(sentence):
-            found.append((match.start(), Said("value", match[1].lower(), None, match[2])))
-        for match in self._spec.finditer(sentence):
-            found.append((match.start(), Said("spec", match[1].lower(), self._item(match))))
+        stated = asked = 0  # where the last value and the last item end
+        for label in self._label.finditer(sentence):
+            at, name = label.start(), label[0].lower()
+            if at >= stated and (match := self._value.match(sentence, label.end())):
+                found.append((at, Said("value", name, None, match[1])))
+                stated = match.end()
+            if at >= asked and (match := self._spec.match(sentence, label.end())):
+                found.append((at, Said("spec", name, self._item(name, match))))
+                asked = match.end()
         found.sort(key=itemgetter(0))
         return tuple(said for _, said in found)
 
-    def _item(self, match: re.Match[str]) -> Item:
+    def _item(self, label: str, match: re.Match[str]) -> Item:
         name = match.lastgroup or ""
         op, places = self._ops[name]
         first = match.re.groupindex[name] + 1
         given = dict(zip(places, match.groups()[first - 1 :], strict=False))
         args = [given[place] for place in sorted(given)]
         known = [arg.lower() if self._label.fullmatch(arg) else arg for arg in args]
-        return Item(match[1].lower(), op, tuple(known))
+        return Item(label, op, tuple(known))
 
     def label(self, text: str) -> str | None:
         """The last label that a text mentions."""

@@ -28,11 +28,12 @@ class Memory:
 
     def listen(self, steps: Sequence[Step]) -> Memory:
         """Take in what came since it last listened; `steps` are all of the run."""
-        for at in range(self._listened, len(steps)):
-            if self.sees(steps[at]):
-                self.steps.append(steps[at])
-                self.notes.hear(steps[at])
-        self._listened = len(steps)
+        if self._listened < len(steps):
+            for step in steps[self._listened :]:
+                if self.sees(step):
+                    self.steps.append(step)
+                    self.notes.hear(step)
+            self._listened = len(steps)
         return self
 
     def sees(self, step: Step) -> bool:

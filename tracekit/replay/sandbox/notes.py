@@ -49,20 +49,23 @@ class Notes:
 
     def take(self, text: str, by: str = "") -> None:
         """Take in a text."""
-        for said in read(self.family, text):
-            if said.what == "spec" and said.item is not None:
-                known = self.items.get(said.label)
-                if known == said.item:
-                    continue
-                if known is not None:
-                    self.withdraw(said.label)
-                self.items[said.label] = said.item
-                self._order = None
-            elif said.what == "value":
-                self.values[said.label] = said.value
-                self.by.setdefault(by, {})[said.label] = said.value
-            else:
-                self.withdraw(said.label)
+        for what, label, item, value in read(self.family, text):
+            if what == "value":
+                self.values[label] = value
+                self.by.setdefault(by, {})[label] = value
+            elif what == "again":
+                self.withdraw(label)
+            elif item is not None:
+                self._plan(item)
+
+    def _plan(self, item: Item) -> None:
+        known = self.items.get(item.label)
+        if known == item:
+            return
+        if known is not None:
+            self.withdraw(item.label)
+        self.items[item.label] = item
+        self._order = None
 
     def withdraw(self, label: str) -> None:
         """Forget the value of a label and of all that follow from it."""

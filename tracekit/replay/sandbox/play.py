@@ -53,7 +53,6 @@ class Play:
                 memory = self._before.memory(agent, own=own).copy()
             else:
                 memory = Memory(self.problem.family, agent, own=own)
-            memory.listen(self.run.steps)
             self._memories[key] = memory
         return memory.listen(self.run.steps)
 

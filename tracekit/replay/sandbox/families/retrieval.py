@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from tracekit.replay.sandbox.problem import LINES, Item, Problem
@@ -69,18 +70,18 @@ class Retrieval:
             form, source, kind = RELATIONS[relation]
             value = pools[kind].pop()
             items.append(Item(relation, relation, (chain[n - 1] if n else first,)))
-            docs.append([subject, form.format(subject, value)])
+            docs.append((subject, form.format(subject, value)))
             like = [name for name in pools[source] if name[:2] == subject[:2]]
             like += [name for name in pools[source] if name not in like]
             for other in like[:3]:
                 pools[source].remove(other)
-                docs.append([other, form.format(other, pools[kind][0])])
+                docs.append((other, form.format(other, pools[kind][0])))
                 pools[kind].append(pools[kind].pop(0))
             asked = ASK[relation].format(asked)
             subject = value
         rng.shuffle(docs)
         question = f"According to the archive, what is {asked}?"
-        return Problem(self.name, question, tuple(items), subject, {"docs": docs})
+        return Problem(self.name, question, tuple(items), subject, {"docs": tuple(docs)})
 
     def compute(self, item: Item, args: list[str], problem: Problem) -> str | None:
         """What the archive says; None when it says nothing of the subject."""
@@ -126,17 +127,7 @@ class Retrieval:
         query = arguments.get("query") if isinstance(arguments, dict) else None
         if not isinstance(query, str) or not query.strip():
             return "search failed: the query is empty", False
-        terms = set(query.lower().split()[:20])
-        relation = next((r for r in RELATIONS if r in terms), None)
-        ranked = []
-        for number, (title, text) in enumerate(problem.data["docs"]):
-            words = title.lower().split()
-            score = 3.0 * sum(word in terms for word in words)
-            score += 2.0 * (relation is not None and bool(_SAYS[relation].search(text)))
-            score += any(term[:3] == words[0][:3] for term in terms)
-            ranked.append((-score, number, text))
-        ranked.sort()
-        return "\n".join(f"[{n}] {text}" for n, (_, _, text) in enumerate(ranked[:3], 1)), True
+        return _search(query, problem.data["docs"]), True
 
     def extract(self, item: Item, args: list[str], result: str) -> str | None:
         """What the documents returned say about the subject."""
@@ -147,6 +138,22 @@ class Retrieval:
         return answer.strip() == problem.expected
 
 
+@lru_cache(maxsize=1 << 12)
+def _search(query: str, docs: tuple[tuple[str, str], ...]) -> str:
+    terms = set(query.lower().split()[:20])
+    relation = next((r for r in RELATIONS if r in terms), None)
+    ranked = []
+    for number, (title, text) in enumerate(docs):
+        words = title.lower().split()
+        score = 3.0 * sum(word in terms for word in words)
+        score += 2.0 * (relation is not None and bool(_SAYS[relation].search(text)))
+        score += any(term[:3] == words[0][:3] for term in terms)
+        ranked.append((-score, number, text))
+    ranked.sort()
+    return "\n".join(f"[{n}] {text}" for n, (_, _, text) in enumerate(ranked[:3], 1))
+
+
+@lru_cache(maxsize=1 << 14)
 def _fact(relation: str, subject: str, text: str) -> str | None:
     for found in _SAYS[relation].finditer(text):
         if found[1] == subject:
