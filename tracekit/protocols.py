@@ -70,6 +70,29 @@ class Fitted(Protocol):
 
 
 @runtime_checkable
+class Storable(Protocol):
+    """A fitted analyzer whose weights lie in a folder (`tracekit.analyzers.models`)."""
+
+    version: ClassVar[str]
+    """Version of the weights; another one is not read."""
+
+    def save(self, folder: Path) -> None:
+        """Write the weights as JSON or safetensors into an empty folder, and nothing else there.
+
+        `config.json`, `README.md` and `fingerprints.txt` are not its own: the caller writes them.
+        """
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Analyzer:
+        """The analyzer with the weights of a folder, which come from a stranger.
+
+        Raises `InputError` or `ValueError` for weights that are damaged or make no sense.
+        """
+        ...
+
+
+@runtime_checkable
 class Replayable(Protocol):
     """A multi-agent system that can be run again from any step. Named as `module:factory`."""
 
@@ -165,9 +188,7 @@ class Benchmark(Protocol):
         """The part of the benchmark that published tables report apart; empty when it has none."""
         ...
 
-    def official(
-        self, trace: Trace, attribution: Attribution
-    ) -> tuple[float | None, float | None]:
+    def official(self, trace: Trace, attribution: Attribution) -> tuple[float | None, float | None]:
         """(agent, step) by the benchmark's own, possibly lenient, scorer.
 
         0 or 1, or a share where the source gives one; None where it has no such figure.
