@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from tracekit.errors import ContractError, UnknownName, UsageError
+from tracekit.protocols import Rerun
+from tracekit.replay.effect import effect
 from tracekit.replay.sandbox.families.table import FAMILIES, family
 from tracekit.replay.sandbox.grammar import grammar
 from tracekit.replay.sandbox.state import problem_of
@@ -50,6 +52,68 @@ def test_replay_is_exact(family, topology):
         for checkpoint in rng.sample(checkpoints, min(4, len(checkpoints))):
             seed = trace.extra["sandbox"]["draws"]
             assert encode(other.resume(checkpoint, None, seed)) == encode(trace)
+
+
+class Plain:
+    """A sandbox that can do no more than the protocol asks for."""
+
+    def __init__(self, sandbox):
+        self.run, self.checkpoints = sandbox.run, sandbox.checkpoints
+        self.resume, self.check = sandbox.resume, sandbox.check
+
+
+def changes(sandbox, trace, checkpoint):
+    """Of every sort: none, the right action, a wrong one, dropped, said twice, other inputs."""
+    fix = sandbox.correct(checkpoint)
+    at = checkpoint.step
+    told = (Message("user", trace.task.question), Message("user", trace.steps[0].content, "X"))
+    wrong = Action(trace.steps[at - 1].content, trace.steps[at].kind)
+    return [
+        None,
+        fix,
+        Intervention(step=at, actions=(wrong,)),
+        Intervention(step=at, actions=()),
+        Intervention(step=at, actions=fix.actions * 2),
+        Intervention(step=at, inputs=told),
+    ]
+
+
+@pytest.mark.parametrize(("family", "topology"), PAIRS)
+def test_outcomes_are_those_of_the_traces(family, topology):
+    """What the short cut leaves out decides nothing: shorthand says what the voice says."""
+    sandbox = Sandbox(family, topology, skill=0.7)
+    assert isinstance(sandbox, Rerun)
+    rng = random.Random(f"{family}/{topology}")
+    for trace in runs(sandbox, 3 if family == "programs" else 6, seed=21):
+        checkpoint = rng.choice(sandbox.checkpoints(trace))
+        for seed, change in enumerate(changes(sandbox, trace, checkpoint)):
+            whole = sandbox.resume(checkpoint, change, seed)
+            assert sandbox.outcome(checkpoint, change, seed) == sandbox.check(whole)
+            assert whole.outcome == sandbox.check(whole)
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_effects_need_no_traces(topology):
+    sandbox = Sandbox("scheduling", topology, skill=0.7)
+    for trace in runs(sandbox, 3, seed=4):
+        step = len(trace.steps) // 2
+        change = sandbox.correct(sandbox.checkpoints(trace)[step])
+        found = effect(sandbox, trace, step, change, 12, seed=9)
+        assert found == effect(Plain(sandbox), trace, step, change, 12, seed=9)
+
+
+def test_models_read_real_words_in_short_cuts_too():
+    heard = []
+
+    def reporter(view):
+        heard.append([message.content for message in view.messages()])
+        return Action("The final answer is 7.", "final")
+
+    sandbox = Sandbox("arithmetic", "chain", policies={"reporter": reporter})
+    (trace,) = runs(sandbox, 1)
+    sandbox.outcome(sandbox.checkpoints(trace)[0], None, 0)
+    assert heard[0] == heard[1]
+    assert len(heard) == 2
 
 
 @pytest.mark.parametrize(("family", "topology"), PAIRS)

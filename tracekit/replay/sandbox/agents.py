@@ -120,7 +120,7 @@ def _show(view: View, made: list[tuple[Item, list[str], str]]) -> None:
     """Items with their working; a plan line with each unless the agent is short of words."""
     for item, args, value in made:
         view.pen.line(item)
-        view.pen.derive(item, view.pen.family.working(item, args, value, view.pen.words), value)
+        view.pen.derive(item, view.pen.working(item, args, value), value)
 
 
 def _call(
@@ -132,9 +132,7 @@ def _call(
     """A call of the tool, with what was found out before it."""
     pen = view.pen.open("tool")
     _show(view, made)
-    pen.say(
-        f"{pen.pick(('this is about', 'I want to know more on', 'next up is'))} the {item.label}"
-    )
+    pen.about(item.label)
     call = ToolCall(pen.family.tool, arguments, call_id=f"call-{view.number}")
     return Action(pen.text(hedge=False), "tool_call", pen.family.tool, (call,))
 

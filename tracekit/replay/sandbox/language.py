@@ -7,9 +7,11 @@ differ in what they say and not in how. What must be read back comes from `Famil
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 import msgspec
 
+from tracekit.replay.sandbox.families.table import family
 from tracekit.replay.sandbox.grammar import AGAIN
 from tracekit.replay.sandbox.problem import Family, Item
 
@@ -99,6 +101,7 @@ VALUES = ("so the {label} {link} {value}", "which means the {label} {link} {valu
           "and the {label} {link} {value}", "therefore the {label} {link} {value}")  # fmt: skip
 BARE = ("The {label} {link} {value}", "As it stands, the {label} {link} {value}",
         "We have it that the {label} {link} {value}")  # fmt: skip
+ABOUT = ("this is about", "I want to know more on", "next up is")
 MISSING = ("nobody gave me the {label}", "I have no {label} to go by", "no word yet on the {label}")
 DOUBT = (
     "the {label} cannot be right",
@@ -172,6 +175,10 @@ class Pen:
         link = self.pick(self.family.links)
         return self.say(self.pick(BARE).format(label=label, link=link, value=value))
 
+    def working(self, item: Item, args: list[str], value: str) -> str:
+        """How a value was come by."""
+        return self.family.working(item, args, value, self.words)
+
     def derive(self, item: Item, working: str, value: str) -> Pen:
         """A value with its working."""
         link = self.pick(self.family.links)
@@ -183,6 +190,10 @@ class Pen:
         return self.say(
             f"{self.pick(DOUBT).format(label=label)}; please {self.pick(AGAIN)} the {label}"
         )
+
+    def about(self, label: str) -> Pen:
+        """What a call of the tool is for."""
+        return self.say(f"{self.pick(ABOUT)} the {label}")
 
     def missing(self, label: str) -> Pen:
         """A label that nobody gave a value."""
@@ -200,3 +211,68 @@ class Pen:
         parts = [part for part in (*self.parts, last) if part]
         listed = self.voice.register in ("formal", "terse") and len(parts) > 3
         return ("\n" if listed else " ").join(parts)
+
+
+class Shorthand(Pen):
+    """Writes all that is read, and nothing else, in the same few words always.
+
+    For replays of which only the end is told: what is said is the same, and texts recur.
+    """
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.parts = []
+
+    def open(self, act: str, **names: str) -> Pen:
+        """Nothing: it is only polite."""
+        return self
+
+    def line(self, item: Item) -> Pen:
+        """What is to be done for an item."""
+        self.parts.append(_brief(self.family.name, item))
+        return self
+
+    def state(self, label: str, value: str) -> Pen:
+        """A value by itself."""
+        self.parts.append(f"the {label} {self.family.links[0]} {value}.")
+        return self
+
+    def working(self, item: Item, args: list[str], value: str) -> str:
+        """Nothing: it is not read."""
+        return ""
+
+    def derive(self, item: Item, working: str, value: str) -> Pen:
+        """A value without its working."""
+        return self.state(item.label, value)
+
+    def about(self, label: str) -> Pen:
+        """What a call of the tool is for."""
+        self.parts.append(f"{label}.")
+        return self
+
+    def again(self, label: str) -> Pen:
+        """A request to work out an item once more."""
+        self.parts.append(f"{AGAIN[0]} the {label}.")
+        return self
+
+    def missing(self, label: str) -> Pen:
+        """Nothing: it is not read."""
+        return self
+
+    def final(self, value: str | None) -> Pen:
+        """The answer of the team."""
+        if value is not None:
+            self.parts.append(f"the answer is {value}.")
+        return self
+
+    def text(self, *, hedge: bool = True) -> str:
+        """The whole."""
+        return " ".join(self.parts)
+
+
+@lru_cache(maxsize=1 << 14)
+def _brief(name: str, item: Item) -> str:
+    kind = family(name)
+    args = [f"the {arg}" if arg in kind.labels else arg for arg in item.args]
+    how = kind.forms[item.op][0].format(*args)
+    return kind.lines[0].format(label=item.label, Label=item.label, how=how) + "."

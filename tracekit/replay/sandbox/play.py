@@ -35,13 +35,19 @@ class Play:
         self.cast = cast(run.settings, self.team, run.seed)
         self._memories: dict[tuple[str | None, bool], Memory] = {}
         self._before: Play | None = None
+        self._traced = True
 
-    def fork(self, draws: int) -> Play:
-        """The same run, to go on with other draws. This one must not go on any more."""
+    def fork(self, draws: int, *, traced: bool = True) -> Play:
+        """The same run, to go on with other draws. This one must not go on any more.
+
+        Without `traced` nobody will read what follows: steps lack inputs and places, and agents
+        put things in shorthand, unless policies are given, which may be models that read.
+        """
         other = copy(self)
         run = copy(self.run)
         run.draws, run.steps, run.agenda = draws, run.steps.copy(), run.agenda.copy()
         other.run, other._memories, other._before = run, {}, self
+        other._traced = traced
         return other
 
     def memory(self, agent: str | None, *, own: bool = False) -> Memory:
@@ -56,18 +62,15 @@ class Play:
             self._memories[key] = memory
         return memory.listen(self.run.steps)
 
-    def finish(self, change: Intervention | None = None, *, traced: bool = True) -> None:
-        """Play to the end, with a change in the turn that comes next.
-
-        Without `traced` steps lack what only readers of the trace need: inputs and places.
-        """
+    def finish(self, change: Intervention | None = None) -> None:
+        """Play to the end, with a change in the turn that comes next."""
         run = self.run
         while run.agenda and len(run.steps) < LONGEST:
             turn = run.agenda.pop(0)
             actions = None if change is None else change.actions
             if actions is None:
                 actions = (self.act(turn, change),)
-            make = self._step if traced else self._bare
+            make = self._step if self._traced else self._bare
             self.settle(turn, [make(turn, action, change, n) for n, action in enumerate(actions)])
             change = None
 
@@ -98,7 +101,10 @@ class Play:
         else:
             memory = self.memory(turn.agent, own=turn.own)
         run, skill = self.run, 1.0 if perfect else member.skill
-        return View(member, turn, run.turn, run.draws, memory, question, self.problem, skill, told)
+        brief = not (self._traced or self.policies)
+        return View(
+            member, turn, run.turn, run.draws, memory, question, self.problem, skill, told, brief
+        )
 
     def settle(self, turn: Turn, said: list[Step]) -> None:
         """Take the steps of a turn into the state and put down who is next.

@@ -108,9 +108,8 @@ class Sandbox:
 
     def resume(self, checkpoint: Checkpoint, intervention: Intervention | None, seed: int) -> Trace:
         """The run from a checkpoint on. Raises `UsageError` when the change is for another step."""
-        play = self._resumed(checkpoint, intervention, seed)
         same = intervention is None and seed == self._opened(checkpoint).run.draws
-        play.finish(intervention)
+        play = self._resumed(checkpoint, intervention, seed, traced=True)
         words = b"" if intervention is None else msgspec.json.encode(intervention)
         name = f"{checkpoint.trace_id}/{checkpoint.step}/{seed}/".encode() + words
         id = checkpoint.trace_id if same else f"{checkpoint.trace_id}~{_digest(name)}"
@@ -120,8 +119,7 @@ class Sandbox:
         self, checkpoint: Checkpoint, intervention: Intervention | None, seed: int
     ) -> Outcome:
         """How the run from a checkpoint on ends; its trace is not written."""
-        play = self._resumed(checkpoint, intervention, seed)
-        play.finish(intervention, traced=False)
+        play = self._resumed(checkpoint, intervention, seed, traced=False)
         return _outcome(play.problem, play.run.steps)
 
     def check(self, trace: Trace) -> Outcome:
@@ -136,8 +134,9 @@ class Sandbox:
 
     def is_correct(self, checkpoint: Checkpoint, action: Action) -> bool:
         """Whether an action comes to the same as the right one; wording does not count."""
-        (right,) = self.correct(checkpoint).actions or ()
-        name = self._opened(checkpoint).problem.family
+        play = self._opened(checkpoint).fork(0, traced=False)
+        right = play.act(play.run.agenda[0], perfect=True)
+        name = play.problem.family
         return meaning(name, action) == meaning(name, right)
 
     def view(
@@ -175,13 +174,17 @@ class Sandbox:
             self._kept[id(state)] = state, Play(from_state(state), self.policies)
         return self._kept[id(state)][1]
 
-    def _resumed(self, checkpoint: Checkpoint, change: Intervention | None, seed: int) -> Play:
+    def _resumed(
+        self, checkpoint: Checkpoint, change: Intervention | None, seed: int, *, traced: bool
+    ) -> Play:
         if change is not None and change.step != checkpoint.step:
             raise UsageError(
                 f"the intervention is for step {change.step}, "
                 f"the checkpoint is before step {checkpoint.step}"
             )
-        return self._opened(checkpoint).fork(seed)
+        play = self._opened(checkpoint).fork(seed, traced=traced)
+        play.finish(change)
+        return play
 
     def _trace(self, play: Play, id: str) -> Trace:
         run = play.run

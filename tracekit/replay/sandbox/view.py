@@ -9,7 +9,7 @@ from functools import cached_property
 import msgspec
 
 from tracekit.replay.sandbox.families.table import family
-from tracekit.replay.sandbox.language import Pen
+from tracekit.replay.sandbox.language import Pen, Shorthand
 from tracekit.replay.sandbox.memory import Memory
 from tracekit.replay.sandbox.notes import Notes
 from tracekit.replay.sandbox.problem import Item, Problem, understood
@@ -38,6 +38,8 @@ class View(msgspec.Struct, dict=True):
     skill: float
     told: tuple[Message, ...] = ()
     """Messages given besides the steps."""
+    brief: bool = False
+    """Whether nobody will look at its words, so that shorthand does."""
 
     @property
     def steps(self) -> list[Step]:
@@ -77,7 +79,9 @@ class View(msgspec.Struct, dict=True):
 
     @cached_property
     def pen(self) -> Pen:
-        """Writes in the agent's voice."""
+        """Writes in the agent's voice, or in shorthand."""
+        if self.brief:
+            return Shorthand(family(self.problem.family))
         words = draw(self.seed, self.number, self.agent.id, "words")
         return Pen(family(self.problem.family), self.member.voice, words)
 
