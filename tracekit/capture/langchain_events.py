@@ -60,7 +60,12 @@ class Event:
 
     @property
     def is_node(self) -> bool:
-        """Whether this is the outermost event of one run of a graph's node."""
+        """Whether this is the outermost event of one run of a graph's node.
+
+        The start, which an edge with a condition makes a node, only hands on what was given.
+        """
+        if self.metadata.get("langgraph_node") == "__start__":
+            return False
         place = self.metadata.get(_PLACE)
         return bool(place) and (self.parent is None or self.parent.metadata.get(_PLACE) != place)
 

@@ -122,8 +122,8 @@ class Recorder:
         if first:
             LOG.warning("%s (the run goes on; said once)", told)
 
-    def journal(self, source: Source) -> Journal:
-        """A new journal beside the output, for one run."""
+    def journal(self, source: Source) -> Journal | None:
+        """A new journal beside the output, for one run; None when there is to be none."""
         return Journal(self._running, source)
 
     def clean(self, value: _Struct) -> _Struct:

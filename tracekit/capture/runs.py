@@ -81,6 +81,15 @@ class Run:
         """The roster so far."""
         return self._build.agents
 
+    def begin(self, agents: Iterable[Agent], steps: Iterable[Step]) -> None:
+        """Take over what happened before the recording began, for a run that is taken up again."""
+        with self.lock:
+            self._build.adopt(agents)
+            for step in steps:
+                self._build.resume(step)
+                self.history.add(step)
+                self._write_step(step.index)
+
     def agent(self, name: str, **fields: Any) -> str:
         """Put an agent on the roster, or add what is newly known of it; returns its id."""
         with self.lock:

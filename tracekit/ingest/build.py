@@ -102,6 +102,11 @@ class Builder:
         self.steps.append(step)
         return index
 
+    def resume(self, step: Step) -> None:
+        """Append a step that was made before, as it is."""
+        self._note_requests(step.index, step.tools)
+        self.steps.append(step)
+
     def _note_requests(self, index: int, tools: tuple[ToolCall, ...]) -> None:
         """Keep the calls that a step asks for, so that their answers find it."""
         for call in tools:

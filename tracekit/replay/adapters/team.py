@@ -1,0 +1,174 @@
+"""The sandbox's teams for other frameworks: who is next, and what a chat model is to say.
+
+The framework carries the messages, calls the models and runs the tools. A model's reply comes from
+the sandbox's policy, given the messages of its prompt and nothing else; whose turn it is follows
+from the topology. Topologies in which everybody is addressed by name fit: `chain`, `star`,
+`hierarchy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from tracekit.errors import UsageError
+from tracekit.replay.sandbox.agents import act, meaning
+from tracekit.replay.sandbox.families.table import family
+from tracekit.replay.sandbox.memory import Memory
+from tracekit.replay.sandbox.play import Play
+from tracekit.replay.sandbox.state import TOOL, Cast, Member, Run, Settings, Turn, problem_of
+from tracekit.replay.sandbox.state import cast as made_cast
+from tracekit.replay.sandbox.system import Sandbox
+from tracekit.replay.sandbox.topologies.table import topology
+from tracekit.replay.sandbox.view import View
+from tracekit.replay.types import Action
+from tracekit.trace import Agent, Outcome, Step, Task, Trace
+
+TOPOLOGIES = ("chain", "star", "hierarchy")
+"""Those in which every message has one addressee."""
+
+
+class Team:
+    """One team on tasks of one family; `team` is the seed of names, voices and skills."""
+
+    def __init__(
+        self, family: str = "tables", topology: str = "chain", *, team: int = 0, **settings: Any
+    ) -> None:
+        if topology not in TOPOLOGIES:
+            raise UsageError(f"topology {topology!r} is none of {', '.join(TOPOLOGIES)}")
+        self.sandbox = Sandbox(family, topology, **settings)
+        self.settings: Settings = self.sandbox.settings
+        self.seed = team
+
+    @property
+    def cast(self) -> Cast:
+        """Members by name, and names by place."""
+        return made_cast(self.settings, topology(self.settings.topology), self.seed)
+
+    @property
+    def members(self) -> list[Member]:
+        """Those who speak; tools do not."""
+        return [m for m in self.cast.members.values() if m.agent.role != TOOL]
+
+    @property
+    def agents(self) -> list[Agent]:
+        """The roster, tools left out: in a framework they are no agents."""
+        names = {member.agent.id for member in self.members}
+        return [
+            msgspec.structs.replace(
+                member.agent,
+                parent=member.agent.parent if member.agent.parent in names else None,
+            )
+            for member in self.members
+        ]
+
+    @property
+    def tool(self) -> str:
+        """Name of the tool; empty when the family has none."""
+        return family(self.settings.family).tool
+
+    def check(self, trace: Trace) -> Outcome:
+        """Whether the answer is right."""
+        return self.sandbox.check(trace)
+
+    def serve(self, task: Task, arguments: Any) -> tuple[str, bool]:
+        """What the tool answers, and whether that is a result rather than an error."""
+        return family(self.settings.family).serve(arguments, problem_of(task.id or ""))
+
+    def begin(self) -> list[Turn]:
+        """The turns to begin with."""
+        return topology(self.settings.topology).start(self.cast.roles)
+
+    def then(
+        self, task: str, agenda: list[Turn], steps: Sequence[Step], said: list[Step]
+    ) -> tuple[list[Turn], str | None]:
+        """The turns to come when in the first of the agenda, after `steps`, this is said.
+
+        And whom it is for: work that is sent back is for the one who is to do it again. `task` is
+        the id of the task; nothing said: the message was lost.
+        """
+        turn, *rest = agenda
+        play = Play(Run(self.settings, task, self.seed, 0, rest, list(steps)), {})
+        play.settle(turn, said)
+        after = play.run.agenda
+        sent_back = turn.back is not None and after[:1] and after[0].agent == turn.back
+        return after, turn.back if sent_back else turn.to
+
+    def heard(self, agent: str, steps: Iterable[Step]) -> list[Step]:
+        """What an agent can see: its own steps, and those addressed to it or to everybody."""
+        memory = Memory(self.settings.family, agent)
+        return [step for step in steps if memory.sees(step)]
+
+    def act(
+        self,
+        task: Task,
+        turn: Turn,
+        heard: Sequence[Step],
+        question: str | None,
+        seed: int,
+        *,
+        perfect: bool = False,
+    ) -> Action:
+        """What the agent whose turn it is does, given what it has heard; seeded."""
+        member = self.cast.members[turn.agent]
+        memory = Memory(self.settings.family, None).listen(heard)
+        skill = 1.0 if perfect else member.skill
+        number = len(heard) + 1000 * turn.round
+        problem = problem_of(task.id or "")
+        action = act(View(member, turn, number, seed, memory, question, problem, skill))
+        # A policy counts its own calls; in the framework's one history ids must differ.
+        calls = [
+            msgspec.structs.replace(call, call_id=f"{turn.agent}-{call.call_id}")
+            for call in action.tools
+        ]
+        return msgspec.structs.replace(action, tools=tuple(calls))
+
+    def is_right(self, action: Action, right: Action) -> bool:
+        """Whether an action comes to the same as the right one, whatever its words."""
+        name = self.settings.family
+        return meaning(name, action) == meaning(name, right)
+
+    def before(self, task: Task, steps: Sequence[Step]) -> tuple[list[Turn], list[Step]]:
+        """The turns to come after the steps of a trace, and the steps with their addressees.
+
+        Frameworks do not log whom a message is for; the topology says it.
+        """
+        agenda, told = self.begin(), list[Step]()
+        for recorded in steps:
+            step = recorded
+            while agenda and agenda[0].agent != step.agent and step.kind != "tool_result":
+                agenda, _ = self.then(task.id or "", agenda, told, [])  # its message was dropped
+            if not agenda:
+                break
+            turn, to = agenda[0], None
+            if step.kind == "tool_call":
+                to = self.tool
+            elif step.kind == "tool_result":
+                step, to = msgspec.structs.replace(step, agent=self.tool), turn.agent
+            else:
+                agenda, to = self.then(task.id or "", agenda, told, [step])
+            told.append(msgspec.structs.replace(step, to=to))
+        return agenda, told
+
+    def right(self, task: Task, steps: Sequence[Step], at: Step) -> Action:
+        """The right action in the place of step `at`, after `steps`."""
+        agenda, told = self.before(task, steps)
+        if at.kind == "tool_result":
+            asked = next((call for step in reversed(steps) for call in step.tools), None)
+            if asked is None:
+                raise UsageError(f"step {at.index} answers no call")
+            text, fine = self.serve(task, asked.arguments)
+            answer = msgspec.structs.replace(
+                asked, result=text if fine else None, error=None if fine else text
+            )
+            return Action(text, "tool_result", at.to, (answer,))
+        turn = next((turn for turn in agenda if turn.agent == at.agent), None)
+        if turn is None:
+            raise UsageError(f"step {at.index}: it is not the turn of {at.agent}")
+        task_known = self.cast.members[turn.agent].task
+        question = task.question if task_known else None
+        action = self.act(task, turn, self.heard(turn.agent, told), question, 0, perfect=True)
+        kind = "tool_call" if action.tools else at.kind if at.kind != "tool_call" else "message"
+        return msgspec.structs.replace(action, kind=kind, to=None)
