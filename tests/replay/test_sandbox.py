@@ -14,8 +14,8 @@ from tracekit.protocols import Rerun
 from tracekit.replay.effect import effect
 from tracekit.replay.sandbox.families.table import FAMILIES, family
 from tracekit.replay.sandbox.grammar import grammar
-from tracekit.replay.sandbox.state import problem_of
 from tracekit.replay.sandbox.play import LONGEST
+from tracekit.replay.sandbox.state import problem_of
 from tracekit.replay.sandbox.system import Sandbox
 from tracekit.replay.sandbox.topologies.table import TOPOLOGIES
 from tracekit.replay.types import Action, Intervention
