@@ -285,11 +285,12 @@ def rebut(view: View) -> Action:
 
 
 def judge(view: View) -> Action:
-    """Decide: look for oneself, or go with most."""
+    """Decide: look for oneself where no tool is needed for it, or go with most."""
     goal = view.problem.goal
     votes = [said[goal] for said in view.notes.by.values() if goal in said]
     value = max(votes, key=votes.count) if votes else None
-    if not view.errs("miss") and (view.skill >= 1 or len(set(votes)) != 1):
+    doubts = len(set(votes)) != 1 and not view.pen.family.tool and not view.errs("miss")
+    if doubts or view.skill >= 1:
         value = _solved(view).get(goal, value)
     view.pen.open("report").final(_answer(view, value))
     return _said(view, kind="final", hedge=False)
