@@ -21,6 +21,7 @@ COMMANDS = (
     "export",
     "show",
     "label",
+    "train",
     "eval",
     "replay",
     "sandbox",

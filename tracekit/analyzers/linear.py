@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
 
 from tracekit.analyzers.conditional_logit import softmax
-from tracekit.analyzers.linear_fit import Weights, fit_weights
+from tracekit.analyzers.linear_fit import Weights, as_json, fit_weights
 from tracekit.analyzers.verdict import settings, verdict
 from tracekit.attribution import Attribution, Evidence, Method
 from tracekit.context import Context
@@ -29,6 +30,8 @@ from tracekit.signals.text import Span, around
 from tracekit.trace import Trace
 
 VERSION = "1"
+WEIGHTS = "weights.json"
+"""File of a model folder."""
 LONGEST = 160
 """Characters of a quote."""
 REASONS = 4
@@ -52,6 +55,7 @@ class Linear:
     name: ClassVar[str] = "linear"
     needs: ClassVar[frozenset[str]] = frozenset({"trace"})
     name_blind: ClassVar[bool] = True
+    version: ClassVar[str] = VERSION
 
     def __init__(self, weights: Weights | None = None) -> None:
         self._weights = weights
@@ -87,6 +91,21 @@ class Linear:
         Raises `UsageError` when fewer than ten traces have a labelled step that can be blamed.
         """
         return Linear(fit_weights(traces, context.seed))
+
+    def save(self, folder: Path) -> None:
+        """The weights as `weights.json`."""
+        (folder / WEIGHTS).write_bytes(as_json(self.weights))
+
+    @classmethod
+    def load(cls, folder: Path) -> Linear:
+        """With the weights of a folder; raises `ValueError` for such as make no sense."""
+        weights = msgspec.json.decode((folder / WEIGHTS).read_bytes(), type=Weights)
+        columns = (weights.mean, weights.scale, weights.weight)
+        if weights.features != NAMES or any(len(column) != len(NAMES) for column in columns):
+            raise ValueError("fitted on other features than this tracekit has; train it anew")
+        if not np.isfinite(columns).all() or min(weights.scale) <= 0:
+            raise ValueError("a weight is not finite, or a scale not positive")
+        return cls(weights)
 
 
 class View(NamedTuple):

@@ -64,6 +64,11 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         return np.asarray((z - z[blamable].mean(axis=0)) * np.array(self.weight))
 
 
+def as_json(weights: Weights) -> bytes:
+    """The weights as they lie on disk."""
+    return msgspec.json.format(msgspec.json.encode(weights), indent=1) + b"\n"
+
+
 class Case(NamedTuple):
     """One training trace, reduced to its blamable steps."""
 
@@ -151,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     weights = fit_weights(_training(given.data), given.seed)
     given.out.parent.mkdir(exist_ok=True)
-    given.out.write_bytes(msgspec.json.format(msgspec.json.encode(weights), indent=1) + b"\n")
+    given.out.write_bytes(as_json(weights))
     sys.stderr.write(
         f"fitted on {len(weights.traces)} traces, ridge {weights.ridge:g}: {given.out}\n"
     )

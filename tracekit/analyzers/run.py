@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import msgspec
 
 from tracekit import registry
+from tracekit.analyzers.models import load_model
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
-from tracekit.errors import ContractError
-from tracekit.protocols import Analyzer
+from tracekit.errors import ContractError, UsageError
+from tracekit.protocols import Analyzer, Storable
 from tracekit.trace import Trace
 
 DEFAULT = "linear"
@@ -21,19 +23,24 @@ DEFAULT = "linear"
 
 def attribute(
     trace: Trace,
-    method: str | Analyzer = DEFAULT,
+    method: str | Analyzer | None = None,
     *,
+    model: str | os.PathLike[str] | None = None,
     context: Context | None = None,
     **settings: Any,
 ) -> Attribution:
     """Say which agent and step broke a run.
 
-    `method` is a name from `tracekit methods` or an analyzer. The trace is taken to have failed;
+    `method` is a name from `tracekit methods` or an analyzer, `linear` when none is given. `model`
+    names its weights: a folder or a Hub repository (`tracekit.analyzers.models.load_model`), which
+    then says the method, or, for a method that asks a model, that model's name. The trace is taken to have failed;
     when its outcome is unknown the verdict is marked `conditional`, and a successful run gets an
-    abstention unless `even_success=True`. Raises `UnknownName` and `ContractError`.
+    abstention unless `even_success=True`. Raises `UnknownName` and `ContractError`, and what
+    `load_model` raises.
     """
     even_success = bool(settings.pop("even_success", False))
-    analyzer: Analyzer = registry.get("analyzers", method) if isinstance(method, str) else method
+    analyzer, chosen = choose(method, model)
+    settings = {**chosen, **settings}
     given = context or Context()
     if settings:
         given = msgspec.structs.replace(given, settings={**given.settings, **settings})
@@ -48,8 +55,29 @@ def attribute(
     return checked(verdict, trace)
 
 
+def choose(
+    method: str | Analyzer | None, model: str | os.PathLike[str] | None = None
+) -> tuple[Analyzer, dict[str, Any]]:
+    """The analyzer that is meant by a method and a model, and the settings that follow from them.
+
+    A method with weights of its own is loaded from `model`, which must then be of that kind; for
+    any other, `model` is its setting of that name.
+    """
+    named: Analyzer | None = (
+        registry.get("analyzers", method) if isinstance(method, str) else method
+    )
+    if model is None:
+        return named or registry.get("analyzers", DEFAULT), {}
+    if named is not None and not isinstance(named, Storable):
+        return named, {"model": os.fspath(model)}
+    loaded = load_model(model)
+    if named is not None and loaded.name != named.name:
+        raise UsageError(f"{os.fspath(model)} is a model of {loaded.name}, not of {named.name}")
+    return loaded, {}
+
+
 def attribute_all(
-    traces: Iterable[Trace], method: str | Analyzer = DEFAULT, **options: Any
+    traces: Iterable[Trace], method: str | Analyzer | None = None, **options: Any
 ) -> Iterator[tuple[Trace, Attribution]]:
     """`attribute` over many traces, lazily and in order."""
     for trace in traces:

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tracekit import registry
-from tracekit.analyzers.run import DEFAULT
+from tracekit.analyzers.run import DEFAULT, choose
 from tracekit.context import Context
 from tracekit.errors import InputError
 from tracekit.ingest.outcomes import outcomes_from
@@ -29,8 +28,14 @@ GATE = 1
 def command(
     paths: options.Logs,
     method: Annotated[
-        str, typer.Option("--method", "-m", metavar="NAME", help="One of `tracekit methods`.")
-    ] = DEFAULT,
+        str | None,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="NAME",
+            help=f"One of `tracekit methods`; {DEFAULT} unless --model is of another kind.",
+        ),
+    ] = None,
     top: Annotated[
         int | None,
         typer.Option(
@@ -62,7 +67,11 @@ def command(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Weights or model; short for --set model=NAME."),
+        typer.Option(
+            metavar="DIR|REPO",
+            help="Weights: a folder, or owner/name[@revision] on the Hub. For a method that asks a "
+            "model, its name: short for --set model=NAME.",
+        ),
     ] = None,
     redact: options.Redact = False,
     pii: options.Pii = False,
@@ -88,15 +97,18 @@ def command(
       tracekit attribute logs/
       tracekit attribute logs/ --outcome-from outcomes.csv --html report.html
       tracekit attribute traces.jsonl --method first-error --json
+      tracekit attribute logs/ --model my-model
     """
     if format is not None:
         reader_of(format)
     if outcome_from is not None:
         sys.path.append(os.getcwd())  # a check lies beside the logs more often than on the path
+    analyzer, chosen = choose(method, model)
+    given = parse_settings(set, chosen.get("model"))
     request = Request(
         paths=tuple(paths),
-        analyzer=registry.get("analyzers", method),
-        context=Context(seed=seed, with_answer=with_answer, settings=parse_settings(set, model)),
+        analyzer=analyzer,
+        context=Context(seed=seed, with_answer=with_answer, settings=given),
         outcomes=outcomes_from(outcome_from) if outcome_from else None,
         format=format,
         limits=Limits(

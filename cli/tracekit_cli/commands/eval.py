@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from tracekit.analyzers.models import load_model
 from tracekit.errors import UsageError
 from tracekit.eval import tables
 from tracekit.eval.config import EvalConfig, Scorer
 from tracekit.eval.leaderboard import evaluate
+from tracekit.protocols import Analyzer
 from tracekit.store import atomic
 from tracekit_cli import options
 from tracekit_cli.output import emit, note, report_problems, show
@@ -28,9 +30,17 @@ def command(
         typer.Option("--data", metavar="DIR", help="Where the benchmark lies on this machine."),
     ],
     method: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option("--method", "-m", metavar="A,B,...", help="Methods; repeatable, or by comma."),
-    ],
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|REPO",
+            help="Weights of your own, scored as they are (implies --shipped): a folder, or "
+            "owner/name[@revision] on the Hub.",
+        ),
+    ] = None,
     folds: Annotated[
         int,
         typer.Option(min=2, metavar="N", help="Folds, grouped by question, for fitted methods."),
@@ -75,12 +85,15 @@ def command(
     config = EvalConfig(
         folds=folds,
         seeds=_seeds(seeds),
-        refit=refit,
+        refit=refit and model is None,
         allow_seen=allow_seen,
         scorer=_scorer(scorer),
         with_answer=with_answer,
     )
-    names = [name.strip() for given in method for name in given.split(",") if name.strip()]
+    names: list[str | Analyzer] = [] if model is None else [load_model(model)]
+    names += [name.strip() for given in method or () for name in given.split(",") if name.strip()]
+    if not names:
+        raise UsageError("nothing to score: name a method (-m) or a model (--model)")
     with bar("evaluating", None, quiet=quiet) as tick:
         board = evaluate(
             benchmark, names, data, config, progress=lambda _done, _total, what: tick(what)

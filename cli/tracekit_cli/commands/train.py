@@ -1,0 +1,98 @@
+"""`tracekit train`: a method fitted on the user's own labels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tracekit.analyzers.models import save_model
+from tracekit.errors import UsageError
+from tracekit.eval import tables
+from tracekit.eval.training import card, train, trainable
+from tracekit.ingest.pipeline import Ingest
+from tracekit.ingest.sniff import reader_of
+from tracekit.labels.join import Labels
+from tracekit.labels.table import DEFINITIONS
+from tracekit.trace import Definition
+from tracekit_cli import options
+from tracekit_cli.output import emit_json, note, report_problems, show
+from tracekit_cli.progress import bar
+
+
+def command(
+    method: Annotated[
+        str, typer.Argument(metavar="METHOD", help="A method with weights, such as linear.")
+    ],
+    paths: options.Logs,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the weights and card.")
+    ],
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option("--labels", "-l", metavar="FILE", help="CSV or JSONL of labels; repeatable."),
+    ] = None,
+    base: Annotated[
+        int, typer.Option(min=0, max=1, metavar="0|1", help="What the file counts step one as.")
+    ] = 0,
+    definition: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which labels; needed where they are mixed.")
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Folds of the evaluation, by question.")
+    ] = 10,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of folds and fit.")] = 0,
+    licence: Annotated[
+        str | None,
+        typer.Option("--license", metavar="ID", help="For the card, such as apache-2.0."),
+    ] = None,
+    format: options.Format = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fit a method on your own labelled runs, and say how good it is.
+
+    At least ten failed runs with a labelled step are needed. The figures are out of fold, grouped
+    by question, beside constants and chance; the weights that are saved are fitted on all runs.
+    Several annotators count by their majority. Use the result with --model DIR.
+
+    \b
+    Examples:
+      tracekit train linear logs/ --labels labels.csv -o my-model
+      tracekit attribute new-logs/ --model my-model
+    """
+    if format is not None:
+        reader_of(format)
+    trainable(method)
+    meaning = _definition(definition)
+    if licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", licence):
+        raise UsageError(f"--license {licence}: an identifier such as apache-2.0 or cc-by-4.0")
+    joined = Labels(labels or [], base=base)
+    ingest = Ingest(paths, formats=[format] if format else None)
+    traces = [joined.apply(trace) for trace in ingest.traces()]
+    problems = [problem for file in ingest.files for problem in file.problems]
+    code = report_problems([*problems, *joined.problems, *joined.unmatched()], quiet=quiet)
+    with bar("training", None, quiet=quiet) as tick:
+        trained = train(method, traces, definition=meaning, seed=seed, folds=folds, progress=tick)
+    config = save_model(
+        trained.analyzer, out, definition=trained.definition, card=card(trained, licence=licence)
+    )
+    if json:
+        board = trained.board and msgspec.Raw(tables.as_json(trained.board))
+        emit_json({"output": str(out), "config": config, "evaluation": board})
+    else:
+        show(*(tables.as_rich(trained.board) if trained.board else ()))
+    if trained.unevaluated:
+        note(f"tracekit: no out-of-fold figures: {trained.unevaluated}")
+    note(f"wrote {out}: {method} fitted on {trained.traces} runs", quiet=quiet)
+    raise typer.Exit(code)
+
+
+def _definition(text: str | None) -> Definition | None:
+    found = next((name for name in DEFINITIONS if name == text), None)
+    if text is not None and found is None:
+        raise UsageError(f"--definition {text}: known are {', '.join(DEFINITIONS)}")
+    return found
