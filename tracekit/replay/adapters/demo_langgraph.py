@@ -158,7 +158,10 @@ class DemoLangGraph(LangGraphSystem):
             call,
             name=self.team.tool,
             description="Look something up.",
-            args_schema={"type": "object", "properties": {}, "additionalProperties": True},
+            args_schema={
+                "type": "object",
+                "properties": {name: {"type": "string"} for name in self.team.parameters(task)},
+            },
             handle_tool_error=True,
         )
 

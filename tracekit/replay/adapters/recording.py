@@ -36,6 +36,11 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     intervention: Intervention | None = None
     """What was changed; None = nothing but the seed."""
 
+    def precedes(self, step: int) -> bool:
+        """Whether it happened before a step; what a dropped one leaves at its place came later."""
+        dropped = self.intervention is not None and self.intervention.dropped
+        return self.step < step or (dropped and self.step == step)
+
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a run came about, so that it can be made again in another process."""
@@ -56,7 +61,7 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def then(self, step: int, intervention: Intervention | None, seed: int) -> Origin:
         """The origin of a resume; itself when that repeats what happened anyway."""
-        kept = tuple(change for change in self.changes if change.step < step)
+        kept = tuple(change for change in self.changes if change.precedes(step))
         if kept == self.changes and intervention is None and seed == self.last_seed:
             return self
         return msgspec.structs.replace(self, changes=(*kept, Change(step, seed, intervention)))

@@ -77,6 +77,12 @@ class Team:
         """What the tool answers, and whether that is a result rather than an error."""
         return family(self.settings.family).serve(arguments, problem_of(task.id or ""))
 
+    def parameters(self, task: Task) -> tuple[str, ...]:
+        """Names of the tool's arguments, all of them text."""
+        kind = family(self.settings.family)
+        asked = [kind.request(each, list(each.args)) for each in problem_of(task.id or "").items]
+        return tuple(dict.fromkeys(name for call in asked if call is not None for name in call))
+
     def begin(self) -> list[Turn]:
         """The turns to begin with."""
         return topology(self.settings.topology).start(self.cast.roles)
@@ -109,15 +115,20 @@ class Team:
         question: str | None,
         seed: int,
         *,
+        number: int = 0,
         perfect: bool = False,
     ) -> Action:
-        """What the agent whose turn it is does, given what it has heard; seeded."""
+        """What the agent whose turn it is does, given what it has heard; seeded.
+
+        What is drawn, and the ids of calls, depend on how much it has heard and on `number`.
+        """
         member = self.cast.members[turn.agent]
         memory = Memory(self.settings.family, None).listen(heard)
         skill = 1.0 if perfect else member.skill
-        number = len(heard) + 1000 * turn.round
         problem = problem_of(task.id or "")
-        action = act(View(member, turn, number, seed, memory, question, problem, skill))
+        action = act(
+            View(member, turn, 100 * number + len(heard), seed, memory, question, problem, skill)
+        )
         # A policy counts its own calls; in the framework's one history ids must differ.
         calls = [
             msgspec.structs.replace(call, call_id=f"{turn.agent}-{call.call_id}")
