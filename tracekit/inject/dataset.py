@@ -15,10 +15,10 @@ import hashlib
 import multiprocessing
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,6 +29,7 @@ from tracekit.inject.rows import COLUMNS
 from tracekit.inject.spec import Spec
 from tracekit.optional import require
 from tracekit.store import atomic
+from tracekit.trace import Trace
 from tracekit.version import __version__
 
 SCHEMA = "tracekit/dataset/1"
@@ -36,6 +37,9 @@ SCHEMA = "tracekit/dataset/1"
 SAID = b"tracekit.shard"
 """Key in the metadata of a shard; its value says what the shard was made from, and counts."""
 FILE = re.compile(r"\.?(train|validation|test)-\d{5}-of-\d{5}\.parquet(\..*)?")
+
+PAGE = 16 * 1024**2
+"""Bytes of a page: traces of one task have much in common, and compress better together."""
 
 Progress = Callable[[int, int], None]
 """Called with the failures there are and those wanted."""
@@ -67,9 +71,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The shards."""
 
 
-def build(spec: Spec, out: Path, *, workers: int = 1, progress: Progress | None = None) -> Manifest:
+def build(
+    spec: Spec,
+    out: Path,
+    *,
+    workers: int = 1,
+    recordings: Sequence[Trace] = (),
+    progress: Progress | None = None,
+) -> Manifest:
     """Make what is missing of a data set in `out`, then write its manifest.
 
+    `recordings` are the runs whose fingerprints the specification lists, where it lists any.
     Raises `UsageError` when another data set lies there, `MissingExtra` without pyarrow.
     """
     require("pyarrow.parquet", extra="parquet")
@@ -82,7 +94,12 @@ def build(spec: Spec, out: Path, *, workers: int = 1, progress: Progress | None 
     made = sum(spec.quota(number) for number in done)
     if progress is not None:
         progress(made, spec.n)
-    for number in _work(spec, folder, [n for n in range(spec.shards) if n not in done], workers):
+    todo = [
+        Job(spec, number, folder, tuple(recordings[number :: spec.shards]))
+        for number in range(spec.shards)
+        if number not in done
+    ]
+    for number in _work(todo, workers):
         made += spec.quota(number)
         if progress is not None:
             progress(made, spec.n)
@@ -116,15 +133,24 @@ def read_rows(folder: Path, columns: list[str] | None = None) -> Iterator[dict[s
                 yield from batch.to_pylist()
 
 
-def _work(spec: Spec, folder: Path, todo: list[int], workers: int) -> Iterator[int]:
+class Job(NamedTuple):
+    """One shard to make, in any process."""
+
+    spec: Spec
+    number: int
+    folder: Path
+    recordings: tuple[Trace, ...] = ()
+
+
+def _work(todo: list[Job], workers: int) -> Iterator[int]:
     """Make shards, in this process or in several; yields the number of each that is done."""
     if workers == 1 or len(todo) < 2:
-        for number in todo:
-            yield make_shard(spec, number, folder)
+        for job in todo:
+            yield make_shard(job)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
-        futures = [pool.submit(make_shard, spec, number, folder) for number in todo]
+        futures = [pool.submit(make_shard, job) for job in todo]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -133,18 +159,27 @@ def _work(spec: Spec, folder: Path, todo: list[int], workers: int) -> Iterator[i
             raise
 
 
-def make_shard(spec: Spec, number: int, folder: Path) -> int:
+def make_shard(job: Job) -> int:
     """Make one shard and write it as a whole; returns its number."""
     arrow = require("pyarrow", extra="parquet")
     parquet = require("pyarrow.parquet", extra="parquet")
-    made = shards.make(spec, number)
+    spec, number = job.spec, job.number
+    made = shards.make(spec, number, job.recordings)
     said = {"spec": spec.digest, "number": number, "counts": made.counts}
     fields = [(name, _type(arrow, kind)) for name, kind in COLUMNS.items()]
     metadata = {MARK: SCHEMA.encode(), SAID: msgspec.json.encode(said, order="sorted")}
-    schema = arrow.schema(fields, metadata=metadata)
-    table = arrow.Table.from_pylist(made.rows, schema)
-    with atomic(folder / spec.file(number)) as stream:
-        parquet.write_table(table, stream, compression="zstd", compression_level=9)
+    table = arrow.Table.from_pylist(made.rows, arrow.schema(fields, metadata=metadata))
+    plain = [name for name in COLUMNS if name != "trace"]
+    with atomic(job.folder / spec.file(number)) as stream:
+        parquet.write_table(
+            table,
+            stream,
+            compression="zstd",
+            compression_level=9,
+            use_dictionary=plain,
+            write_statistics=plain,
+            data_page_size=PAGE,
+        )
     return number
 
 

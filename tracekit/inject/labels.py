@@ -103,7 +103,7 @@ def label(system: Replayable, injected: Injected, seed: int = 0) -> Labelled:
     that knows no corrections is asked about the struck steps only, with the clean run as model.
     """
     trace = injected.trace
-    made = _injected_labels(injected)
+    made = injected_labels(injected)
     if trace.outcome.status != "failure":
         return Labelled(
             trace=_with(trace, made),
@@ -234,7 +234,8 @@ def _hopeless(replays: Replays, step: int | None) -> bool:
     return not any(replays.after(step, k) for k in range(ENDLESS))
 
 
-def _injected_labels(injected: Injected) -> list[Label]:
+def injected_labels(injected: Injected) -> list[Label]:
+    """One label for each fault, by construction."""
     return [
         Label(
             "injected",

@@ -164,8 +164,11 @@ class _Work:
         wanted = fault.step or 0
         nth = sum(step.agent == fault.agent for step in self.clean.steps[:wanted])
         last = self.faults[-1].step if self.faults else None
+        state = None
         for point in self.points:
-            step = self.trace.steps[point.step]
+            if point.state == state:
+                continue  # said twice: there is no state between the two
+            step, state = self.trace.steps[point.step], point.state
             nth -= step.agent == fault.agent
             if nth < 0:
                 if last is not None and point.step <= last:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from tracekit import registry
 from tracekit.errors import InjectionError
-from tracekit.inject.labels import Labelled, label
+from tracekit.inject.labels import Labelled, injected_labels, label
 from tracekit.inject.live import inject_live
+from tracekit.inject.offline import inject_offline
 from tracekit.inject.rows import Where, row
 from tracekit.inject.spec import DEAR, Spec
 from tracekit.inject.types import Fault, Injected, Strategy
@@ -65,9 +66,13 @@ class Deal(Generic[T]):
         self._filled[thing] += 1.0 if made else self.TRY
 
 
-def make(spec: Spec, number: int) -> Shard:
-    """The rows of one shard: the same for the same specification and number, in any process."""
-    return _Maker(spec, number).make()
+def make(spec: Spec, number: int, recordings: Sequence[Trace] = ()) -> Shard:
+    """The rows of one shard: the same for the same specification and number, in any process.
+
+    `recordings` are those of the shard, where runs are not made but changed offline.
+    """
+    maker = _Maker(spec, number)
+    return maker.offline(recordings) if spec.recordings else maker.make()
 
 
 class _Maker:
@@ -80,6 +85,7 @@ class _Maker:
         self.pairs = Deal(_weights(spec), self.rng)
         self.counts: Counter[str] = Counter()
         self.shard = Shard(rows=[])
+        self.twins: set[str] = set()
 
     def make(self) -> Shard:
         quota = self.spec.quota(self.number)
@@ -101,6 +107,42 @@ class _Maker:
                 break
         self.shard.counts = dict(sorted(self.counts.items()))
         return self.shard
+
+    def offline(self, recordings: Sequence[Trace]) -> Shard:
+        """Faults in recordings; nothing is replayed, so labels are those of construction alone."""
+        quota = self.spec.quota(self.number)
+        for seed in range(self.spec.per_run):
+            for clean in recordings:
+                if self.counts["kept/offline"] >= quota:
+                    break
+                for pair in self.faults.order():
+                    if self._offline(clean, pair, seed):
+                        break
+        self.shard.counts = dict(sorted(self.counts.items()))
+        return self.shard
+
+    def _offline(self, clean: Trace, pair: tuple[str, Strategy], seed: int) -> bool:
+        mode, strategy = pair
+        self.counts[f"tried/{mode}/{strategy}"] += 1
+        fault = Fault(mode=mode, strategy=strategy)
+        try:
+            injected = inject_offline(clean, [fault], self.manipulator, self.spec.seed + seed)
+        except InjectionError:
+            self.counts[f"no occasion/{mode}/{strategy}"] += 1
+            self.faults.take(pair, made=False)
+            return False
+        self.faults.take(pair, made=True)
+        self.counts[f"injected/{mode}/{strategy}"] += 1
+        self.counts["injected"] += 1
+        system = clean.source.framework or clean.source.format
+        where = Where(split=self.spec.split(self.number), system=system, run_seed=0)
+        labels = tuple(injected_labels(injected))
+        trace = msgspec.structs.replace(injected.trace, labels=labels)
+        if clean.id not in self.twins:
+            self.twins.add(clean.id)
+            self._add(where, "clean", _untouched(clean), _unlabelled(clean))
+        self._add(where, "offline", injected, _unlabelled(trace))
+        return True
 
     def _clean_runs(self) -> Iterator[tuple[Replayable, Trace, Where]]:
         """Runs without faults, on tasks that no other shard has."""

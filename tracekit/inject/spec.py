@@ -42,6 +42,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """`module:factory` of a system of one's own; None = the sandbox."""
     tasks: tuple[Task, ...] = ()
     """What a system of one's own is asked; unused in the sandbox."""
+    recordings: tuple[str, ...] = ()
+    """Fingerprints of recorded successes to change offline, in order; none = runs are made."""
     seed: int = 0
     """Seed of everything drawn."""
     per_run: int = 4
@@ -63,6 +65,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise UsageError(f"no mode asked for can be brought about so; strategies: {known}")
         if self.system is not None and not self.tasks:
             raise UsageError("a system of one's own needs tasks: a JSONL file of them")
+        if self.recordings and self.system is not None:
+            raise UsageError("recordings are changed offline, without a system")
         if self.system is None and not (self.families and self.topologies):
             raise UsageError("name at least one family and one topology")
 
@@ -82,7 +86,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def shards(self) -> int:
         """Number of files: more than one even for small sets, so that processes can share them."""
         wanted = max(-(-self.n // SHARD), min(10, -(-self.n // 25)))
-        return min(wanted, len(self.tasks)) if self.system is not None else wanted
+        given = len(self.recordings) or len(self.tasks)
+        return min(wanted, given) if given else wanted
 
     def quota(self, shard: int) -> int:
         """Failures of one shard."""

@@ -9,11 +9,15 @@ from tracekit.errors import Problem, SchemaError
 from tracekit.ingest.columns import MARK, from_row
 from tracekit.ingest.sources import OpenSource
 from tracekit.optional import require
+from tracekit.store import decode_trace
 from tracekit.trace import Raw, Trace, faults
+
+WHOLE = "trace"
+"""Column of a data set of failures that holds the trace as one line of JSON."""
 
 
 class TracekitParquet:
-    """Reads normalised traces from Parquet, as `tracekit export traces --to parquet` writes them."""
+    """Reads normalised traces from Parquet, as `export traces --to parquet` and `inject` write them."""
 
     name: ClassVar[str] = "tracekit-parquet"
 
@@ -34,7 +38,8 @@ class TracekitParquet:
                     if MARK not in (file.schema_arrow.metadata or {}):
                         yield source.skip_file("a table that tracekit did not write")
                         return
-                    for batch in file.iter_batches(batch_size=16):
+                    columns = [WHOLE] if WHOLE in file.schema_arrow.names else None
+                    for batch in file.iter_batches(batch_size=16, columns=columns):
                         for record in batch.to_pylist():
                             yield _trace(source, row, record)
                             row += 1
@@ -49,7 +54,8 @@ def _trace(source: OpenSource, row: int, record: dict[str, object]) -> Trace | P
     source.see(key := f"row {row}")
     raw = Raw(record=key, index=row)
     try:
-        trace = from_row(record)
+        whole = record.get(WHOLE)
+        trace = decode_trace(whole.encode()) if isinstance(whole, str) else from_row(record)
     except SchemaError as error:
         return source.problem(raw, str(error), do="write the file again")
     if wrong := faults(trace):
