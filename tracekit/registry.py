@@ -92,6 +92,14 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     },
     "benchmarks": {
         "who-and-when": "tracekit.eval.benchmarks.who_and_when:WhoAndWhen",
+        "agentrx": "tracekit.eval.benchmarks.agentrx:AgentRx",
+        "agenterrorbench": "tracekit.eval.benchmarks.agenterrorbench:AgentErrorBench",
+        "tracertraj": "tracekit.eval.benchmarks.tracertraj:TracerTraj",
+        "trail": "tracekit.eval.benchmarks.trail:Trail",
+        "mast": "tracekit.eval.benchmarks.mast:Mast",
+        "aegis": "tracekit.eval.benchmarks.aegis:Aegis",
+        "trace-elephant": "tracekit.eval.benchmarks.trace_elephant:TraceElephant",
+        "who-and-when-pro": "tracekit.eval.benchmarks.who_and_when_pro:WhoAndWhenPro",
     },
 }
 """Every plug-in that ships with tracekit, as `module:attribute`."""

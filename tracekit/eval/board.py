@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from tracekit.errors import Problem
-from tracekit.eval.config import Scorer
-from tracekit.eval.crossfit import EXPECTED, Entry, Fit
+from tracekit.eval.agreement import ModeRow
+from tracekit.eval.config import Protocol, Scorer
+from tracekit.eval.crossfit import EXPECTED, FREQUENT, Entry, Fit
+from tracekit.eval.sets import figures
 from tracekit.metrics import Case
-from tracekit.stats import bootstrap, mcnemar, wilson
+from tracekit.stats import Calibration, bootstrap, calibration, mcnemar, wilson
 from tracekit.trace import Definition
 
 SCHEMA = "tracekit/leaderboard/1"
 """Name and version of the JSON document."""
 
 METRICS: dict[Scorer, tuple[str, ...]] = {
-    "strict": ("step", "agent", "joint", "near", "top3", "top5", "mrr", "in_set", "set_size", "log_loss"),
+    "strict": ("step", "agent", "joint", "near", "top3", "top5", "mrr", "in_set", "set_size", "log_loss",
+               "brier", "recall", "precision"),
     "official": ("step", "agent", "joint"),
 }  # fmt: skip
 """What each scorer gives, in the order of the table (`tracekit.metrics.Scores`)."""
 
-MEANS = frozenset({"mrr", "set_size", "log_loss"})
+MEANS = frozenset({"mrr", "set_size", "log_loss", "brier", "mode_kappa"})
+"""Metrics that are not shares: tables show them as they are, not in percent."""
+
+DRAWN = MEANS | {"recall", "precision"}
 """Metrics that are not shares of cases: their interval is the bootstrap's."""
 
 POOLED = "all"
@@ -68,6 +75,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Cases without an answer, counted as wrong; a mean over seeds."""
     failed: float
     """Cases on which the method broke, counted as wrong; a mean over seeds."""
+    calibration: Calibration | None = None
+    """Calibration error of the first suspect's step, over runs with one labelled step; None when
+    the method states no probabilities there. The first seed's."""
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +116,14 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     """True when the scorer is the benchmark's own."""
     with_answer: bool
     """Whether methods were shown the correct answer of the task."""
+    protocol: Protocol = "folds"
+    """`folds`: fitted out of fold; `lodo`: fitted on other benchmarks alone."""
+    outside: tuple[str, ...] = ()
+    """Under `lodo`, the benchmarks that methods were fitted on."""
+    notes: tuple[str, ...] = ()
+    """What the benchmark itself has to say about its labels, in sentences."""
+    columns: dict[str, str] = {}
+    """Titles of the benchmark's own scores, by key."""
     refit: bool
     """Whether fitted methods were fitted anew per fold; constants always are."""
     folds: int
@@ -124,6 +142,8 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     """Figures by part and method."""
     pairs: tuple[Pair, ...]
     """The first method against each other one, by part and metric."""
+    modes: tuple[ModeRow, ...] = ()
+    """Each failure mode, for the methods that name any; over the whole benchmark."""
     problems: tuple[Problem, ...] = ()
     """What of the data could not be read."""
     cases: tuple[Case, ...] = ()
@@ -136,14 +156,20 @@ def rows(
     subsets: Sequence[str],
     metrics: Iterable[str],
     with_answer: bool,
+    modes: Sequence[str] | None = (),
 ) -> Iterable[Row]:
-    """Rows by part, the whole benchmark last, methods in the order of the entries."""
+    """Rows by part, the whole benchmark last, methods in the order of the entries.
+
+    `modes` is the vocabulary of the benchmark, None when sets are not to be scored.
+    """
     metrics = list(metrics)
     for subset in parts(subsets):
         for entry in entries:
             own = [c for c in cases if c.method == entry.name and subset in (c.subset, POOLED)]
             seeds = len({case.seed for case in own})
-            found = {metric: cell(own, metric) for metric in metrics}
+            found = {metric: cell(own, metric) for metric in metrics} | also(own)
+            if modes is not None:
+                found |= set_cells(own, modes)
             yield Row(
                 method=entry.name,
                 subset=subset,
@@ -153,6 +179,7 @@ def rows(
                 cells={metric: value for metric, value in found.items() if value is not None},
                 abstained=round(sum(case.abstained is not None for case in own) / seeds, 6),
                 failed=round(sum(case.failed is not None for case in own) / seeds, 6),
+                calibration=None if modes is None else calibrated(own),
             )
 
 
@@ -166,11 +193,57 @@ def cell(cases: Sequence[Case], metric: str) -> Cell | None:
 
     A case without the metric is left out, which happens to suspect sets and log loss alone.
     """
+    return _cell([(case, getattr(case.scores, metric)) for case in cases], metric)
+
+
+def also(cases: Sequence[Case]) -> dict[str, Cell | None]:
+    """The benchmark's own scores of one method."""
+    keys = dict.fromkeys(key for case in cases for key in case.also)
+    return {key: _cell([(case, case.also.get(key)) for case in cases], key) for key in keys}
+
+
+def set_cells(cases: Sequence[Case], modes: Sequence[str]) -> dict[str, Cell]:
+    """Figures over all that a method accuses (`tracekit.eval.sets`)."""
+    seeds = sorted({case.seed for case in cases})
+    parts = [figures([case for case in cases if case.seed == seed], modes) for seed in seeds]
+    return {
+        name: Cell(
+            value=round(found.value, 6),
+            low=round(found.low, 6),
+            high=round(found.high, 6),
+            group_low=round(found.low, 6),
+            group_high=round(found.high, 6),
+            least=round(min(part[name].value for part in parts if name in part), 6),
+            most=round(max(part[name].value for part in parts if name in part), 6),
+        )
+        for name, found in figures(cases, modes).items()
+    }
+
+
+def calibrated(cases: Sequence[Case]) -> Calibration | None:
+    """Calibration of the first seed's verdicts on runs with one labelled step."""
+    own = [
+        case
+        for case in cases
+        if case.seed == cases[0].seed
+        and case.probability is not None
+        and len(case.gold.steps) == 1
+        and case.scores.step is not None
+    ]
+    if not own:
+        return None
+    stated = [min(1.0, case.probability or 0.0) for case in own]
+    found = calibration(stated, [case.scores.step or 0.0 for case in own])
+    return Calibration(
+        round(found.error, 6), round(found.expected, 6), round(found.high, 6), found.n
+    )
+
+
+def _cell(scored: Sequence[tuple[Case, float | None]], metric: str) -> Cell | None:
     by_trace: dict[str, list[float]] = defaultdict(list)
     by_seed: dict[int, list[float]] = defaultdict(list)
     groups: dict[str, str] = {}
-    for case in cases:
-        value = getattr(case.scores, metric)
+    for case, value in scored:
         if value is not None:
             by_trace[case.trace_id].append(value)
             by_seed[case.seed].append(value)
@@ -179,7 +252,7 @@ def cell(cases: Sequence[Case], metric: str) -> Cell | None:
         return None
     means = [sum(values) / len(values) for values in by_trace.values()]
     drawn = bootstrap(means, list(groups.values()))
-    shown = drawn if metric in MEANS else wilson(sum(means), len(means))
+    shown = drawn if metric in DRAWN else wilson(sum(means), len(means))
     per_seed = [sum(values) / len(values) for values in by_seed.values()]
     return Cell(
         value=round(shown.value, 6),
@@ -201,13 +274,14 @@ def pairs(
     """The first method against every other one, on each part; expectations cannot be paired."""
     if not cases:
         return
-    right: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    right: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     subset_of = {case.trace_id: case.subset for case in cases}
     for case in cases:
         if case.seed == cases[0].seed:
             for metric in metrics:
                 right[case.method, metric][case.trace_id] = getattr(case.scores, metric)
-    names = [entry.name for entry in entries if entry.name != EXPECTED]
+    names = [entry.name for entry in entries if entry.name not in (EXPECTED, FREQUENT)]
+    metrics = [metric for metric in metrics if None not in right[names[0], metric].values()]
     for subset in parts(subsets):
         inside = [trace for trace, part in subset_of.items() if subset in (part, POOLED)]
         for metric in metrics:

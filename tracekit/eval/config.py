@@ -9,6 +9,7 @@ import msgspec
 from tracekit.errors import UsageError
 
 Scorer = Literal["strict", "official"]
+Protocol = Literal["folds", "lodo"]
 
 
 class EvalConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +25,10 @@ class EvalConfig(msgspec.Struct, frozen=True, kw_only=True):
     shipped weights are scored as they are."""
     allow_seen: bool = False
     """Score shipped weights on traces they were fitted on, and mark the row; otherwise refuse."""
+    protocol: Protocol = "folds"
+    """`folds`: fitted methods are fitted out of fold on the same benchmark. `lodo` (leave one
+    data set out): on the other benchmarks found in the data, without any run or question of this
+    one."""
     scorer: Scorer = "strict"
     """`strict`: integers and normalised names; `official`: the benchmark's own scorer, which may
     be lenient."""
@@ -41,3 +46,7 @@ class EvalConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError("--seeds: a seed is an integer of at least 0")
         if self.scorer not in ("strict", "official"):
             raise UsageError(f"--scorer {self.scorer}: known are strict and official")
+        if self.protocol not in ("folds", "lodo"):
+            raise UsageError(f"--protocol {self.protocol}: known are folds and lodo")
+        if self.protocol == "lodo" and not self.refit:
+            raise UsageError("--protocol lodo fits methods anew; it does not go with --shipped")

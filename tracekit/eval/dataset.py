@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tracekit.errors import InputError, Problem
-from tracekit.metrics import gold
+from tracekit.eval.extra import Vocabulary
 from tracekit.protocols import Benchmark
 from tracekit.trace import Definition, Label, Trace
 
@@ -20,12 +20,17 @@ class Item(msgspec.Struct, frozen=True):
     """What a method is shown: no labels, no leftovers of the source, and no answer unless asked."""
     labelled: Trace
     """The same with its labels of the benchmark's definition: what methods are fitted on."""
-    label: Label
-    """What is right."""
+    labels: tuple[Label, ...]
+    """What is right: any of these; modes in the vocabulary of the benchmark."""
     subset: str
     """Part of the benchmark; empty when it has none."""
     group: str
     """Key of the question: runs of one group share a fold."""
+
+    @property
+    def label(self) -> Label:
+        """The first label: the only one in most benchmarks."""
+        return self.labels[0]
 
 
 class Dataset(msgspec.Struct, frozen=True):
@@ -42,6 +47,16 @@ class Dataset(msgspec.Struct, frozen=True):
     def subsets(self) -> list[str]:
         """Names of the parts, sorted; empty when the benchmark has none."""
         return sorted({item.subset for item in self.items if item.subset})
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether any label names a step."""
+        return any(label.step is not None for item in self.items for label in item.labels)
+
+    @property
+    def has_agents(self) -> bool:
+        """Whether any label names an agent."""
+        return any(label.agent is not None for item in self.items for label in item.labels)
 
 
 def read(benchmark: Benchmark, path: Path, *, with_answer: bool = False) -> Dataset:
@@ -60,16 +75,16 @@ def read(benchmark: Benchmark, path: Path, *, with_answer: bool = False) -> Data
             problems.append(Problem(what=f"run {found.id} was read before", path=where, **_COPY))
             continue
         ids.add(found.id)
-        label = gold(found, benchmark.definition)
-        if label is None:
+        shown = blind(found, benchmark.definition, with_answer)
+        labels = tuple(canonical(label, benchmark) for label in shown.labels)
+        if not labels:
             unlabelled += 1
             continue
-        shown = blind(found, benchmark.definition, with_answer)
         items.append(
             Item(
                 trace=msgspec.structs.replace(shown, labels=()),
-                labelled=shown,
-                label=label,
+                labelled=msgspec.structs.replace(shown, labels=labels),
+                labels=labels,
                 subset=benchmark.subset(found),
                 group=benchmark.group(found),
             )
@@ -80,6 +95,14 @@ def read(benchmark: Benchmark, path: Path, *, with_answer: bool = False) -> Data
 
 
 _COPY: dict[str, Any] = {"severity": "warning", "do": "remove the copy"}
+
+
+def canonical(label: Label, benchmark: Benchmark) -> Label:
+    """The label with its modes in the benchmark's vocabulary; modes outside it are left out."""
+    if not isinstance(benchmark, Vocabulary):
+        return label
+    found = dict.fromkeys(benchmark.mode(name) for name in label.modes)
+    return msgspec.structs.replace(label, modes=tuple(mode for mode in found if mode is not None))
 
 
 def blind(trace: Trace, definition: Definition, with_answer: bool) -> Trace:

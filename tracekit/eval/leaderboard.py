@@ -33,8 +33,12 @@ from tracekit.context import Context
 from tracekit.errors import UsageError
 from tracekit.eval.board import METRICS, Leaderboard, pairs, rows
 from tracekit.eval.config import EvalConfig
-from tracekit.eval.crossfit import EXPECTED, Asked, Entry, Fit, run
+from tracekit.eval.crossfit import EXPECTED, FREQUENT, Asked, Entry, Fit, run
 from tracekit.eval.dataset import Dataset, read
+from tracekit.eval.extra import Extra, Noted, Vocabulary
+from tracekit.eval.hub import is_hub, located
+from tracekit.eval.pool import Pool, outside, read_all
+from tracekit.eval.sets import mode_rows
 from tracekit.folds import fingerprint, grouped_folds
 from tracekit.metrics import Case
 from tracekit.protocols import Analyzer, Benchmark, Fitted
@@ -62,15 +66,40 @@ def evaluate(
     case counted as wrong. Raises `UsageError` for settings that cannot be met, or shipped weights
     on traces they have seen; `UnknownName`; `InputError` when `data` holds no labelled run.
     """
-    config = _configured(config, settings)
+    config = configured(config, settings)
     bench: Benchmark = (
         registry.get("benchmarks", benchmark) if isinstance(benchmark, str) else benchmark
     )
-    chosen = _chosen(methods)
-    dataset = read(bench, Path(data), with_answer=config.with_answer)
+    chosen = chosen_methods(methods)
+    with located(data) as path:
+        dataset = read(bench, path, with_answer=config.with_answer)
+    pool = Pool()
+    if config.protocol == "lodo":
+        if is_hub(data):
+            raise UsageError("--protocol lodo needs a folder that holds other benchmarks as well")
+        pool = outside(bench.name, read_all(Path(data), with_answer=config.with_answer), dataset)
+    return compare(bench, dataset, chosen, config, pool=pool, progress=progress)
+
+
+def compare(
+    bench: Benchmark,
+    dataset: Dataset,
+    chosen: Sequence[Analyzer],
+    config: EvalConfig,
+    *,
+    pool: Pool,
+    progress: Progress | None = None,
+) -> Leaderboard:
+    """The leaderboard of a benchmark that is read already; `pool` is empty but under `lodo`."""
     entries = [_entry(analyzer, dataset, config) for analyzer in chosen]
     entries.append(Entry(name=EXPECTED, analyzer=None, fit="exact"))
-    cases = _cases(entries, dataset, bench, config, progress)
+    modes = bench.modes if isinstance(bench, Vocabulary) else ()
+    strict = config.scorer == "strict"
+    if strict and modes:
+        entries.append(Entry(name=FREQUENT, analyzer=None, fit="refitted"))
+    cases = _cases(entries, dataset, bench, config, pool, progress)
+    subsets, metrics = dataset.subsets, METRICS[config.scorer]
+    found = rows(entries, cases, subsets, metrics, config.with_answer, modes if strict else None)
     return Leaderboard(
         benchmark=bench.name,
         definition=bench.definition,
@@ -78,6 +107,10 @@ def evaluate(
         scorer=config.scorer,
         lenient=config.scorer == "official",
         with_answer=config.with_answer,
+        protocol=config.protocol,
+        outside=pool.names,
+        notes=bench.notes if isinstance(bench, Noted) else (),
+        columns=bench.columns if strict and isinstance(bench, Extra) else {},
         refit=config.refit,
         folds=config.folds,
         seeds=config.seeds,
@@ -85,16 +118,16 @@ def evaluate(
         groups=len({item.group for item in dataset.items}),
         unlabelled=dataset.unlabelled,
         subsets={s: sum(item.subset == s for item in dataset.items) for s in dataset.subsets},
-        rows=tuple(
-            rows(entries, cases, dataset.subsets, METRICS[config.scorer], config.with_answer)
-        ),
+        rows=tuple(found),
         pairs=tuple(pairs(entries, cases, dataset.subsets)),
+        modes=tuple(mode_rows(cases, modes)) if strict else (),
         problems=dataset.problems,
         cases=tuple(cases),
     )
 
 
-def _configured(config: EvalConfig | None, settings: dict[str, Any]) -> EvalConfig:
+def configured(config: EvalConfig | None, settings: dict[str, Any]) -> EvalConfig:
+    """The config with settings given as keywords; an unknown one raises `UsageError`."""
     unknown = sorted(set(settings) - set(EvalConfig.__struct_fields__))
     if unknown:
         known = ", ".join(EvalConfig.__struct_fields__)
@@ -102,7 +135,7 @@ def _configured(config: EvalConfig | None, settings: dict[str, Any]) -> EvalConf
     return msgspec.structs.replace(config or EvalConfig(), **settings)
 
 
-def _chosen(methods: Sequence[str | Analyzer]) -> list[Analyzer]:
+def chosen_methods(methods: Sequence[str | Analyzer]) -> list[Analyzer]:
     """The methods named, then the references that were not; raises `UsageError` for a repeat."""
     named = [registry.get("analyzers", m) if isinstance(m, str) else m for m in methods]
     names = [analyzer.name for analyzer in named]
@@ -119,6 +152,8 @@ def _entry(analyzer: Analyzer, dataset: Dataset, config: EvalConfig) -> Entry:
     fit: Fit = "none"
     if isinstance(analyzer, Fitted):
         fit = "refitted" if config.refit or constant else _shipped(analyzer, dataset, config)
+        if config.protocol == "lodo" and not constant:
+            fit = "transferred"
     return Entry(name=analyzer.name, analyzer=analyzer, fit=fit, within_subset=constant)
 
 
@@ -139,6 +174,7 @@ def _cases(
     dataset: Dataset,
     bench: Benchmark,
     config: EvalConfig,
+    pool: Pool,
     progress: Progress | None,
 ) -> list[Case]:
     found: list[Case] = []
@@ -148,7 +184,11 @@ def _cases(
             items=dataset.items,
             folds=_folds(dataset, config.folds, seed),
             context=Context(seed=seed, with_answer=config.with_answer),
-            official=bench if config.scorer == "official" else None,
+            bench=bench,
+            official=config.scorer == "official",
+            has_steps=dataset.has_steps,
+            has_agents=dataset.has_agents,
+            outside=pool.traces,
         )
         for entry in entries:
             found += run(entry, asked)

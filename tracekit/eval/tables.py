@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tracekit.eval import sets
 from tracekit.eval.board import MEANS, Cell, Leaderboard, Row
 from tracekit.store import encode
 
@@ -28,8 +29,15 @@ TITLES = {
     "in_set": "set coverage %",
     "set_size": "set size",
     "log_loss": "log loss",
+    "brier": "Brier",
+    "recall": "recall of steps %",
+    "precision": "precision of steps %",
+    **sets.TITLES,
 }
 """Column heads by metric."""
+
+SETS = ("recall", "precision", *sets.TITLES)
+"""Metrics over everything accused, in a table of their own where a run has several labels or modes."""
 
 SHOWN = ("step", "agent", "joint", "near", "top3", "mrr")
 """Metrics in the tables for people; the JSON holds all."""
@@ -37,6 +45,7 @@ SHOWN = ("step", "agent", "joint", "near", "top3", "mrr")
 FITS = {
     "none": "no weights",
     "refitted": "refit per fold",
+    "transferred": "other sets alone",
     "shipped": "shipped weights",
     "seen": "TRAINED ON THESE",
     "exact": "expectation",
@@ -63,6 +72,18 @@ def caption(board: Leaderboard) -> list[str]:
     ]
     if len(board.seeds) > 1:
         lines.append("Figures are means over the seeds; pairs are those of the first seed.")
+    if board.protocol == "lodo":
+        others = ", ".join(board.outside) or "none"
+        lines.append(
+            f"Weights marked `{FITS['transferred']}`: fitted on {others}, without any run or question"
+            " of this benchmark; definitions of labels differ there."
+        )
+    if any("mode_micro" in row.cells for row in board.rows):
+        lines.append(
+            "Modes are those of the suspects accused; a method that names none has a dash, not 0."
+            " `frequent-modes` says the most frequent modes of the other folds of every run."
+        )
+    lines += board.notes
     if board.unlabelled:
         lines.append(f"Not scored: {board.unlabelled} runs without such a label.")
     if board.problems:
@@ -78,6 +99,8 @@ def as_rich(board: Leaderboard) -> list[RenderableType]:
         _rich_table(board, subset, rows) for subset, rows in _by_subset(board)
     ]
     notes = "Shares in %, their intervals below. p: McNemar against the first method, step."
+    if _several(board):
+        tables.append(_rich_sets(board))
     return [*tables, Text("\n".join([*caption(board), notes]), style="dim")]
 
 
@@ -106,9 +129,12 @@ def as_markdown(board: Leaderboard) -> str:
         "broke",
     ]
     for subset, rows in _by_subset(board):
-        lines += [f"## {_cell(subset)}", "", *_markdown(heads, [_line(r, metrics) for r in rows])]
+        lines += [f"## {_cell(subset)}", "", *markdown(heads, [_line(r, metrics) for r in rows])]
+    lines += _set_tables(board)
+    if board.modes:
+        lines += ["## Failure modes", "", *markdown(_MODE_HEADS, _mode_lines(board))]
     if board.pairs:
-        lines += ["## Paired tests (McNemar)", "", *_markdown(_PAIR_HEADS, _pair_lines(board))]
+        lines += ["## Paired tests (McNemar)", "", *markdown(_PAIR_HEADS, _pair_lines(board))]
     return "\n".join(lines)
 
 
@@ -123,6 +149,46 @@ def cases_jsonl(board: Leaderboard) -> Iterator[bytes]:
     """One line of JSON, with its line end, for every method, seed and run."""
     for case in board.cases:
         yield encode(case) + b"\n"
+
+
+def _set_tables(board: Leaderboard) -> list[str]:
+    """What is accused altogether, over the whole benchmark, where that says more than the rows."""
+    rows = _by_subset(board)[-1][1]
+    stated = _several(board)
+    if not stated:
+        return []
+    heads = ["method", *(board.columns.get(m) or TITLES[m] for m in stated)]
+    own = [row for row in rows if any(metric in row.cells for metric in stated)]
+    lines = [[row.method, *(figure(row.cells.get(m), m) for m in stated)] for row in own]
+    return ["## All that is accused", "", *markdown(heads, lines)]
+
+
+def _several(board: Leaderboard) -> list[str]:
+    """Set metrics and own columns to be shown: step sets only where runs have several labels."""
+    met = {metric for row in board.rows for metric in row.cells}
+    many = any(len(case.gold.steps) > 1 for case in board.cases)
+    plain = set() if many else {"recall", "precision"}
+    return [m for m in (*board.columns, *SETS) if m in met and m not in plain]
+
+
+_MODE_HEADS = [
+    "method", "mode", "labelled", "said", "accuracy %", "kappa", "precision %", "recall %",
+]  # fmt: skip
+
+
+def _mode_lines(board: Leaderboard) -> list[list[str]]:
+    return [
+        [
+            row.method,
+            row.mode,
+            str(row.labelled),
+            f"{row.said:g}",
+            f"{100 * row.accuracy:.1f}",
+            DASH if row.kappa is None else f"{row.kappa:.2f}",
+            *(DASH if v is None else f"{100 * v:.1f}" for v in (row.precision, row.recall)),
+        ]
+        for row in board.modes
+    ]
 
 
 _PAIR_HEADS = ["runs", "metric", "first", "second", "only first", "only second", "mid-p", "exact p"]
@@ -154,11 +220,29 @@ def _rich_table(board: Leaderboard, subset: str, rows: list[Row]) -> Table:
         cells = [
             f"{row.method}\n{FITS[row.fit]}",
             "shown" if row.with_answer else "hidden",
-            *(_narrow(row.cells.get(metric), metric) for metric in metrics),
+            *(narrow(row.cells.get(metric), metric) for metric in metrics),
             tests.get(row.method, ""),
             f"{row.abstained:g}\n{row.failed:g}",
         ]
         table.add_row(*map(Text, cells), style="bold red" if row.fit == "seen" else None)
+    return table
+
+
+def _rich_sets(board: Leaderboard) -> Table:
+    """Everything accused, one method a column: there are more metrics than methods."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [r for r in _by_subset(board)[-1][1] if any(m in r.cells for m in _several(board))]
+    title = Text("all that is accused", style="bold")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("")
+    for row in rows:
+        table.add_column(Text(row.method), justify="right", overflow="fold")
+    for metric in _several(board):
+        cells = [narrow(row.cells.get(metric), metric) for row in rows]
+        table.add_row(Text(board.columns.get(metric) or TITLES[metric]), *map(Text, cells))
     return table
 
 
@@ -168,7 +252,7 @@ def _step_tests(board: Leaderboard, subset: str) -> dict[str, str]:
     return {p.second: "<.001" if p.mid_p < 0.0005 else f"{p.mid_p:.3f}" for p in chosen}
 
 
-def _narrow(cell: Cell | None, metric: str) -> str:
+def narrow(cell: Cell | None, metric: str) -> str:
     """The figure, and below it the interval, in whole percent (means: two decimals)."""
     if cell is None:
         return DASH
@@ -183,13 +267,13 @@ def _line(row: Row, metrics: list[str]) -> list[str]:
         FITS[row.fit],
         "shown" if row.with_answer else "hidden",
         str(row.n),
-        *(_figure(row.cells.get(metric), metric) for metric in metrics),
+        *(figure(row.cells.get(metric), metric) for metric in metrics),
         f"{row.abstained:g}",
         f"{row.failed:g}",
     ]
 
 
-def _figure(cell: Cell | None, metric: str) -> str:
+def figure(cell: Cell | None, metric: str) -> str:
     """The figure with its interval in one line; shares in percent, means as they are."""
     if cell is None:
         return DASH
@@ -214,7 +298,8 @@ def _pair_lines(board: Leaderboard) -> list[list[str]]:
     ]
 
 
-def _markdown(heads: list[str], lines: list[list[str]]) -> list[str]:
+def markdown(heads: list[str], lines: list[list[str]]) -> list[str]:
+    """The lines of a table in Markdown, an empty one after it."""
     rule = ["---"] * len(heads)
     return [*("| " + " | ".join(map(_cell, line)) + " |" for line in (heads, rule, *lines)), ""]
 

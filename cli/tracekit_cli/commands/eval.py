@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from tracekit.analyzers.models import load_model
-from tracekit.errors import UsageError
-from tracekit.eval import tables
-from tracekit.eval.config import EvalConfig, Scorer
-from tracekit.eval.leaderboard import evaluate
+from tracekit.errors import Problem, UsageError
+from tracekit.eval import suite_tables, tables
+from tracekit.eval.config import EvalConfig, Protocol, Scorer
+from tracekit.eval.leaderboard import Progress, evaluate
+from tracekit.eval.suite import evaluate_all
 from tracekit.protocols import Analyzer
 from tracekit.store import atomic
 from tracekit_cli import options
 from tracekit_cli.output import emit, note, report_problems, show
 from tracekit_cli.progress import bar
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+ALL = "all"
+"""The benchmark that is every benchmark found."""
+
 DEFAULTS = EvalConfig()
 
 
 def command(
     benchmark: Annotated[
-        str, typer.Argument(metavar="BENCHMARK", help="One of `tracekit benchmarks`.")
+        str,
+        typer.Argument(metavar="BENCHMARK", help="One of `tracekit benchmarks`, or all of them."),
     ],
     data: Annotated[
-        Path,
-        typer.Option("--data", metavar="DIR", help="Where the benchmark lies on this machine."),
+        str,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="Where the benchmark lies on this machine; or hub:ORG/NAME@REVISION.",
+        ),
     ],
     method: Annotated[
         list[str] | None,
@@ -58,6 +71,13 @@ def command(
         bool,
         typer.Option("--allow-seen", help="Score shipped weights on runs they saw, and mark them."),
     ] = False,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="folds: fit on the same benchmark, out of fold; lodo: on the others in DIR alone.",
+        ),
+    ] = DEFAULTS.protocol,
     scorer: Annotated[
         str,
         typer.Option(metavar="NAME", help="strict, or official: the source's own, often lenient."),
@@ -75,18 +95,21 @@ def command(
     """Score methods on a labelled benchmark, with intervals.
 
     Constants, first and last speaker and chance stand beside the methods in every table. Steps count when the integer is right, agents when the normalised name is; abstentions are
-    wrong; the denominator is every case. Fitted methods are scored out of fold.
+    wrong; the denominator is every case. Fitted methods are scored out of fold. The benchmark
+    `all` is every one found in DIR.
 
     \b
     Example:
       tracekit eval who-and-when -m linear,first-error \\
         --data $TRACEKIT_DATA/labeled/who-and-when
+      tracekit eval all -m linear --protocol lodo --data $TRACEKIT_DATA
     """
     config = EvalConfig(
         folds=folds,
         seeds=_seeds(seeds),
         refit=refit and model is None,
         allow_seen=allow_seen,
+        protocol=_protocol(protocol),
         scorer=_scorer(scorer),
         with_answer=with_answer,
     )
@@ -95,18 +118,53 @@ def command(
     if not names:
         raise UsageError("nothing to score: name a method (-m) or a model (--model)")
     with bar("evaluating", None, quiet=quiet) as tick:
-        board = evaluate(
-            benchmark, names, data, config, progress=lambda _done, _total, what: tick(what)
-        )
+        told = _told(benchmark, names, data, config, lambda _done, _total, what: tick(what))
     if json:
-        emit(tables.as_json(board).rstrip(b"\n") + b"\n")
+        emit(told.json.rstrip(b"\n") + b"\n")
     else:
-        show(*tables.as_rich(board))
+        show(*told.shown)
     if markdown is not None:
-        _write(markdown, tables.as_markdown(board).encode(), quiet=quiet)
+        _write(markdown, told.markdown.encode(), quiet=quiet)
     if cases is not None:
-        _write(cases, b"".join(tables.cases_jsonl(board)), quiet=quiet)
-    raise typer.Exit(report_problems(board.problems, quiet=quiet))
+        _write(cases, b"".join(told.cases), quiet=quiet)
+    raise typer.Exit(report_problems(told.problems, quiet=quiet))
+
+
+class Told(NamedTuple):
+    """A result in every form."""
+
+    json: bytes
+    shown: list[RenderableType]
+    markdown: str
+    cases: Iterator[bytes]
+    problems: tuple[Problem, ...]
+
+
+def _told(
+    benchmark: str,
+    methods: list[str | Analyzer],
+    data: str,
+    config: EvalConfig,
+    progress: Progress,
+) -> Told:
+    """One benchmark's leaderboard, or that of all."""
+    if benchmark == ALL:
+        suite = evaluate_all(methods, data, config, progress=progress)
+        return Told(
+            suite_tables.as_json(suite),
+            suite_tables.as_rich(suite),
+            suite_tables.as_markdown(suite),
+            suite_tables.cases_jsonl(suite),
+            suite.problems,
+        )
+    board = evaluate(benchmark, methods, data, config, progress=progress)
+    return Told(
+        tables.as_json(board),
+        tables.as_rich(board),
+        tables.as_markdown(board),
+        tables.cases_jsonl(board),
+        board.problems,
+    )
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -122,6 +180,14 @@ def _scorer(text: str) -> Scorer:
     if text == "official":
         return "official"
     raise UsageError(f"--scorer {text}: known are strict and official")
+
+
+def _protocol(text: str) -> Protocol:
+    if text == "folds":
+        return "folds"
+    if text == "lodo":
+        return "lodo"
+    raise UsageError(f"--protocol {text}: known are folds and lodo")
 
 
 def _write(path: Path, content: bytes, *, quiet: bool) -> None:
