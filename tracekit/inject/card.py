@@ -187,7 +187,7 @@ def _leaks(leaks: Sequence[Leak] | None) -> str:
     if leaks is None:
         return "Not checked: the set was built with `--no-leaks`."
     rows = [
-        [leak.mode, leak.sees, f"{leak.n:,}", f"{leak.others:,}",
+        [leak.mode, leak.fault, leak.sees, f"{leak.n:,}", f"{leak.others:,}",
          f"{leak.auc:.3f} ({leak.low:.3f}-{leak.high:.3f})", MARKS[leak.passed]]
         for leak in leaks
     ]  # fmt: skip
@@ -195,10 +195,11 @@ def _leaks(leaks: Sequence[Leak] | None) -> str:
         "How well a logistic regression that sees one trivial thing tells struck steps from others, "
         "fitted and asked on different tasks: area under the curve, 95 % interval by bootstrap over "
         "tasks. Words are compared with steps of the same role, kind, family and topology that "
-        f"were not struck, and may reach {BOUND} where the fault is in the content; place, speaker "
-        "and length with all steps of the clean twins. Modes with too few failures are left out."
+        f"were not struck, and may reach {BOUND} where the fault is in what is said; faults in which "
+        "messages there are (repeated, dropped, cut short, out of role) have no bound. Place, speaker "
+        "and length are compared with all steps of the clean twins. Modes with too few failures are left out."
     )
-    heads = ["mode", "sees", "struck", "others", "AUC", f"bound {BOUND}"]
+    heads = ["mode", "fault in", "sees", "struck", "others", "AUC", f"bound {BOUND}"]
     return f"{intro}\n\n{table(heads, rows)}"
 
 

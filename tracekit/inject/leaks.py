@@ -29,6 +29,10 @@ Sight = Literal["words", "position", "agent", "length"]
 SIGHTS: tuple[Sight, ...] = ("words", "position", "agent", "length")
 """What a classifier sees: the words of a step; where it stands; who speaks; how long it is."""
 
+Fault = Literal["content", "structural"]
+FAULTS: tuple[Fault, ...] = ("content", "structural")
+Kind = tuple[str, Fault]
+
 BOUND = 0.65
 """Area under the curve that words may reach at most, for modes whose fault is in the content."""
 FOLDS = 5
@@ -41,6 +45,11 @@ FEWEST = 30
 """Struck steps below which nothing is said about a mode."""
 DRAWS = 200
 """Bootstrap draws over tasks."""
+
+
+STRUCTURAL = frozenset({"message-drop", "message-duplicate", "premature-stop", "role-swap"})
+"""Strategies that change which messages there are; where one is dropped or the run is cut, the
+words at that place are not the fault's."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -60,7 +69,9 @@ class Leak(msgspec.Struct, frozen=True, kw_only=True):
     """What one trivial classifier makes of one mode."""
 
     mode: str
-    """Code of the mode; `all` = all content modes together."""
+    """Code of the mode; `all` = all content faults together."""
+    fault: Fault
+    """Whether what is said is the fault, or which messages there are."""
     sees: Sight
     """What the classifier sees."""
     n: int
@@ -87,10 +98,10 @@ class Pool:
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
-        self._struck: dict[str, list[tuple[str, Sample]]] = defaultdict(list)
+        self._struck: dict[Kind, list[tuple[str, Sample]]] = defaultdict(list)
         self._plain: dict[str, list[tuple[str, Sample]]] = defaultdict(list)
         self._twins: dict[str, list[Sample]] = {}
-        self._clean_of: dict[str, list[str]] = defaultdict(list)
+        self._clean_of: dict[Kind, list[str]] = defaultdict(list)
 
     def take(self, row: dict[str, Any]) -> None:
         """A row of a data set, with the columns `USED`."""
@@ -101,7 +112,11 @@ class Pool:
                 _sample(trace, step, row["group"], struck=False) for step in trace.steps
             ]
         elif row["kind"] == "failure":
-            struck = dict(zip(row["injected_steps"], row["modes"], strict=True))
+            kinds = [
+                kind(mode, strategy)
+                for mode, strategy in zip(row["modes"], row["strategies"], strict=True)
+            ]
+            struck = dict(zip(row["injected_steps"], kinds, strict=True))
             for step in trace.steps:
                 sample = _sample(trace, step, row["group"], struck=step.index in struck)
                 key = f"{place}/{sample.role}/{step.kind}"
@@ -119,42 +134,43 @@ class Pool:
         """Every classifier on every mode with enough steps, modes in the order of the table."""
         found = []
         content: list[tuple[str, Sample]] = []
-        for mode in MODES:
-            struck = self._limited(self._struck[mode], mode)
+        for each in [(mode, fault) for mode in MODES for fault in FAULTS]:
+            struck = self._limited(self._struck[each], each)
             if len(struck) < FEWEST:
                 continue
-            bound = None if MODES[mode].structural else BOUND
-            if bound is not None:
+            if each[1] == "content":
                 content += struck
-            found += [self._leak(mode, sees, struck, bound) for sees in SIGHTS]
+            found += [self._leak(each, sees, struck) for sees in SIGHTS]
         if content:
-            found.append(self._leak("all", "words", self._limited(content, "all"), BOUND))
+            everything: Kind = ("all", "content")
+            struck = self._limited(content, everything)
+            found.append(self._leak(everything, "words", struck))
         return found
 
-    def _limited(self, items: list[tuple[str, Sample]], mode: str) -> list[tuple[str, Sample]]:
-        rng = random.Random(f"leaks/{self._seed}/{mode}")  # noqa: S311 - no secret
+    def _limited(self, items: list[tuple[str, Sample]], mode: Kind) -> list[tuple[str, Sample]]:
+        rng = random.Random(f"leaks/{self._seed}/{'/'.join(mode)}")  # noqa: S311 - no secret
         return rng.sample(items, MOST) if len(items) > MOST else items
 
-    def _leak(
-        self, mode: str, sees: Sight, struck: list[tuple[str, Sample]], bound: float | None
-    ) -> Leak:
-        others = self._alike(struck, mode) if sees == "words" else self._beside(mode, len(struck))
+    def _leak(self, each: Kind, sees: Sight, struck: list[tuple[str, Sample]]) -> Leak:
+        words = sees == "words"
+        others = self._alike(struck, each) if words else self._beside(each, len(struck))
         samples = [sample for _, sample in struck] + others
         estimate = auc_out_of_fold(samples, sees, self._seed)
         return Leak(
-            mode=mode,
+            mode=each[0],
+            fault=each[1],
             sees=sees,
             n=len(struck),
             others=len(others),
             auc=round(estimate.value, 4),
             low=round(estimate.low, 4),
             high=round(estimate.high, 4),
-            bound=bound if sees == "words" else None,
+            bound=BOUND if words and each[1] == "content" else None,
         )
 
-    def _alike(self, struck: Sequence[tuple[str, Sample]], mode: str) -> list[Sample]:
+    def _alike(self, struck: Sequence[tuple[str, Sample]], mode: Kind) -> list[Sample]:
         """Steps of the same role, family and topology that were not struck."""
-        rng = random.Random(f"leaks/{self._seed}/{mode}/others")  # noqa: S311 - no secret
+        rng = random.Random(f"leaks/{self._seed}/{'/'.join(mode)}/others")  # noqa: S311 - no secret
         wanted: dict[str, int] = defaultdict(int)
         for key, _ in struck:
             wanted[key] += OTHERS
@@ -164,16 +180,37 @@ class Pool:
             found += rng.sample(pool, count) if len(pool) > count else pool
         return found
 
-    def _beside(self, mode: str, struck: int) -> list[Sample]:
+    def _beside(self, mode: Kind, struck: int) -> list[Sample]:
         """All steps of the clean twins, within reason."""
-        rng = random.Random(f"leaks/{self._seed}/{mode}/twins")  # noqa: S311 - no secret
+        rng = random.Random(f"leaks/{self._seed}/{'/'.join(mode)}/twins")  # noqa: S311 - no secret
         twins = dict.fromkeys(self._clean_of[mode])
         steps = [sample for twin in twins for sample in self._twins.get(twin, [])]
         most = 10 * struck
         return rng.sample(steps, most) if len(steps) > most else steps
 
 
-USED = ["kind", "id", "clean_id", "group", "family", "topology", "injected_steps", "modes", "trace"]
+def kind(mode: str, strategy: str) -> Kind:
+    """A mode, and whether it was brought about by what is said or by which messages there are.
+
+    >>> kind("FM-2.4", "message-drop"), kind("FM-2.6", "response-corruption")
+    (('FM-2.4', 'structural'), ('FM-2.6', 'content'))
+    """
+    structural = strategy in STRUCTURAL or MODES[mode].structural
+    return mode, "structural" if structural else "content"
+
+
+USED = [
+    "kind",
+    "id",
+    "clean_id",
+    "group",
+    "family",
+    "topology",
+    "injected_steps",
+    "modes",
+    "strategies",
+    "trace",
+]
 """Columns that the report reads."""
 
 

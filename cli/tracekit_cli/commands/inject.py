@@ -1,0 +1,178 @@
+"""`tracekit inject`: a data set of failures whose cause is known."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tracekit.errors import InputError
+from tracekit.folds import fingerprint
+from tracekit.ingest.pipeline import Ingest
+from tracekit.inject.card import write_card
+from tracekit.inject.dataset import Manifest, Progress, build, clear
+from tracekit.inject.leaks import Leak
+from tracekit.inject.spec import Spec
+from tracekit.inject.tasks import read_tasks
+from tracekit.optional import require
+from tracekit.trace import Trace
+from tracekit_cli import options
+from tracekit_cli.output import emit_json, note, report_problems, show
+from tracekit_cli.progress import bar
+
+DEFAULTS = Spec()
+
+
+def command(
+    n: Annotated[
+        int, typer.Option("--n", "-n", min=1, metavar="N", help="Verified failures wanted.")
+    ] = DEFAULTS.n,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the data set.")
+    ] = Path("datasets/injected"),
+    family: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Families of sandbox tasks; all by default.")
+    ] = None,
+    topology: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Topologies of sandbox teams; all by default.")
+    ] = None,
+    modes: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Failure modes, e.g. FM-2.6; all by default.")
+    ] = None,
+    strategies: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Ways to inject; all by default.")
+    ] = None,
+    manipulator: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What writes the faults: sandbox, rules, llm."),
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(metavar="MODULE:FACTORY", help="A system of your own.")
+    ] = None,
+    tasks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSONL of tasks for your system.")
+    ] = None,
+    offline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LOGS", help="Change recorded successes; nothing is replayed."),
+    ] = None,
+    natural: Annotated[
+        bool, typer.Option("--natural", help="Label runs that fail by themselves as well.")
+    ] = False,
+    leaks: Annotated[
+        bool, typer.Option("--leaks/--no-leaks", help="Check what gives struck steps away.")
+    ] = True,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of everything.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Processes to share the work.")
+    ] = 2,
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Keep finished shards, or make all anew.")
+    ] = True,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Build a data set of failed runs with faults injected on purpose, verified by replay.
+
+    Clean runs of the sandbox, or of your own system, are run again with a fault in them. Where the
+    outcome changes, replays with repeats say which step decided and from which there was no way
+    back. Parquet shards, a manifest and a card are written; the same options give the same bytes.
+    What was finished before an interruption is kept. Needs the extras `parquet` and `analyze`.
+
+    \b
+    Examples:
+      tracekit inject --n 1000 -o datasets/injected
+      tracekit inject --n 200 --family arithmetic,tables --topology star --modes FM-2.6,FM-3.3 -o out/star
+      tracekit inject --system my_team:build --tasks tasks.jsonl --manipulator rules --n 100 -o out/mine
+      tracekit inject --offline logs/ --manipulator rules --n 50 --no-leaks -o out/offline
+    """
+    sys.path.append(os.getcwd())  # a system lies beside its logs more often than on the path
+    if leaks:
+        require("sklearn", extra="analyze")
+    recordings, code = _recordings(offline or [], quiet=quiet)
+    given: dict[str, Any] = {
+        "families": _names(family),
+        "topologies": _names(topology),
+        "modes": _names(modes),
+        "strategies": _names(strategies),
+        "tasks": tuple(read_tasks(tasks)) if tasks else None,
+        "recordings": tuple(fingerprint(trace) for trace in recordings) or None,
+        "manipulator": manipulator or ("rules" if system or offline else None),
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    spec = Spec(n=n, system=system, seed=seed, natural=natural, **given)
+    if not resume:
+        clear(out)
+    began = time.perf_counter()
+    with bar("injecting", n, quiet=quiet) as tick:
+        manifest = build(
+            spec, out, workers=workers, recordings=recordings, progress=_ticks(tick, quiet=quiet)
+        )
+    seconds = time.perf_counter() - began
+    found = write_card(out, leaks=leaks, seed=seed)
+    _print(manifest, found, out, seconds, json=json)
+    note(f"wrote {out}", quiet=quiet)
+    raise typer.Exit(code)
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _recordings(logs: list[str], *, quiet: bool) -> tuple[list[Trace], int]:
+    """Successes among recorded runs, and the exit code that the files ask for."""
+    if not logs:
+        return [], 0
+    ingest = Ingest(logs)
+    found = [trace for trace in ingest.traces() if trace.failed is False]
+    problems = [problem for file in ingest.files for problem in file.problems]
+    if not found:
+        raise InputError("no run there is known to have succeeded; see `tracekit ingest --help`")
+    return found, report_problems(problems, quiet=quiet)
+
+
+def _ticks(tick: Any, *, quiet: bool) -> Progress:
+    """Progress of the builder as ticks of the bar, or as a line per shard where there is none."""
+    shown = 0
+
+    def progress(made: int, wanted: int) -> None:
+        nonlocal shown
+        for _ in range(made - shown):
+            tick(f"{made:,}")
+        if made > shown and not sys.stderr.isatty():
+            note(f"{made:,} of {wanted:,} failures", quiet=quiet)
+        shown = made
+
+    return progress
+
+
+def _print(manifest: Manifest, leaks: list[Leak], out: Path, seconds: float, *, json: bool) -> None:
+    counts = manifest.counts
+    broken = [leak for leak in leaks if leak.passed is False]
+    if json:
+        emit_json(
+            {
+                "output": str(out),
+                "failures": counts.get("kept/failure", 0),
+                "verified": counts.get("verified", 0),
+                "wanted": manifest.spec.n,
+                "seconds": round(seconds, 1),
+                "counts": counts,
+                "leaks": leaks,
+            }
+        )
+        return
+    made = counts.get("kept/failure", 0) + counts.get("kept/offline", 0)
+    show(
+        f"{made:,} failures, {counts.get('verified', 0):,} with a decisive step; "
+        f"{counts.get('kept/hard-negative', 0):,} hard negatives, "
+        f"{counts.get('kept/clean', 0):,} clean twins; {counts.get('replays', 0):,} replays"
+    )
+    for leak in broken:
+        show(f"{leak.mode}: words tell the struck step with AUC {leak.auc:.2f}, above {leak.bound}")
+    if made and counts.get("verified", 0) < manifest.spec.n and not manifest.spec.recordings:
+        show(f"fewer than the {manifest.spec.n:,} asked for: the faults hardly change an outcome")
