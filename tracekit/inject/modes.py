@@ -38,7 +38,7 @@ class Mode(msgspec.Struct, frozen=True, kw_only=True):
     strikes: tuple[Place, ...] = SPEECH
     """The kinds of steps that it can strike."""
     structural: bool = False
-    """Whether the order or number of messages gives it away, rather than what they say."""
+    """Whether its outward form (number, order or shape of messages) gives it away by nature."""
 
 
 MODES: dict[str, Mode] = {
@@ -158,6 +158,7 @@ MODES: dict[str, Mode] = {
             looks="What a tool returns carries content that somebody planted to steer the agent.",
             strategies=("prompt-injection", "tool-fault"),
             strikes=("tool_result",),
+            structural=True,
         ),
         Mode(
             code="AT-2",

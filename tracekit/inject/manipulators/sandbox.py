@@ -78,14 +78,18 @@ class _Place:
     def said(self, actions: tuple[Action, ...] | None) -> Intervention | None:
         return None if actions is None else said_instead(self.scene, actions, SandboxNative.name)
 
-    def told(self, ways: Iterable[Given]) -> Intervention | None:
-        """The first of the ways to be told something else that the agent acts on."""
+    def told(self, ways: Iterable[Given], *, saying: bool = False) -> Intervention | None:
+        """The first of the ways to be told something else that the agent acts on.
+
+        With `saying` it must have something to say still, and not only that it is lost.
+        """
         if self.view is None:
             return None
         usual = faults.ordinary(self.view)
         for messages in ways:
             view = self.system.view(self.before, messages)
-            if view is not None and faults.ordinary(view) != usual:
+            made = usual if view is None else faults.ordinary(view)
+            if made != usual and not (saying and faults.says_nothing(self.view, made)):
                 return told_instead(self.scene, messages, SandboxNative.name)
         return None
 
@@ -100,7 +104,7 @@ class _Place:
 
 def _corrupted(place: _Place) -> Intervention | None:
     """The agent's own action, with the fault in it."""
-    if place.view is None:
+    if place.view is None or _telling(place):
         return None
     scene = place.scene
     if scene.mode == "FM-2.2":
@@ -109,6 +113,13 @@ def _corrupted(place: _Place) -> Intervention | None:
         first = scene.trace.steps[scene.after]
         return place.said(faults.back(place.view, first.agent, first.content))
     return place.said(faults.spoil(place.view, scene.mode, place.rng))
+
+
+def _telling(place: _Place) -> bool:
+    """Whether the duty alone would tell: who has others besides and reports, reports once."""
+    view = place.view
+    closes = view is not None and view.duty == "report" and view.agent.role != "reporter"
+    return closes and not MODES[place.scene.mode].structural
 
 
 def _guessed(place: _Place, view: View) -> Intervention | None:
@@ -143,13 +154,16 @@ def _prompted(place: _Place) -> Intervention | None:
     mode, view = place.scene.mode, place.view
     if mode == "AT-1":
         return place.said(planted(place.step, place.problem, place.rng))
-    if view is None:
+    if view is None or _telling(place):
         return None
     checks = view.duty in faults.CHECKS
-    if mode == "FM-1.1" and not checks or mode == "FM-3.3" and checks:
+    if mode == "FM-1.1" and not checks:
         return place.told(place.shuffled(_misasked(place, view)))
+    if mode == "FM-3.3" and checks:
+        goal = [*_misquoted(place, view, view.problem.goal)]
+        return place.told([*reversed(goal), *place.shuffled(_misasked(place, view))])
     if mode == "FM-2.3":
-        return place.told(_asked_otherwise(place, view))
+        return _asked_otherwise(place, view)
     if mode == "FM-3.2" and checks:
         return place.told([tuple(m for m in place.given() if m.name)])
     if mode in ("FM-2.5", "AT-3"):
@@ -173,23 +187,29 @@ def _misasked(place: _Place, view: View) -> Iterable[Given]:
                         yield altered(place.given(), at, text)
 
 
-def _asked_otherwise(place: _Place, view: View) -> Iterable[Given]:
-    """The question of another task."""
-    other = family(view.problem.family).make(place.rng, 2)
+def _asked_otherwise(place: _Place, view: View) -> Intervention | None:
+    """The question of another task, and what the agent makes of that one."""
+    other = faults.another(view.problem, place.rng)
     for at, message in enumerate(place.given()):
         if not message.name and message.role == "user":
-            yield altered(place.given(), at, other.question)
+            actions = faults.derail(view, place.rng, other)
+            inputs = altered(place.given(), at, other.question)
+            return Intervention(
+                step=place.scene.step, actions=actions, inputs=inputs, by=SandboxNative.name
+            )
+    return None
 
 
-def _misquoted(place: _Place, view: View) -> Iterable[Given]:
+def _misquoted(place: _Place, view: View, only: str = "") -> Iterable[Given]:
     """One message of the log with one of the values stated in it replaced, oldest first."""
     messages, name = place.given(), view.problem.family
     for at, message in enumerate(messages):
-        own = message.role == "assistant"
-        if not message.name or (own and place.scene.mode == "FM-2.5"):
+        own = message.role == "assistant" and place.scene.mode != "AT-3"
+        if not message.name or own:
             continue
         for said in read(name, message.content):
-            new = faults.guess(view, said.label, place.rng) if said.what == "value" else None
+            wanted = said.what == "value" and only in ("", said.label)
+            new = faults.guess(view, said.label, place.rng) if wanted else None
             if new is not None and new != said.value:
                 yield altered(messages, at, _swapped_text(message.content, said.value, new))
 
@@ -210,12 +230,12 @@ def _lost(place: _Place) -> Intervention | None:
     ways = forgotten(place.given())
     if place.scene.mode == "FM-2.1":
         return place.told(ways[-1:])
-    return place.told(place.shuffled(ways))
+    return place.told(place.shuffled(ways), saying=True)
 
 
 def _late(place: _Place) -> Intervention | None:
     left = delayed(place.given())
-    return None if left is None else place.told([left])
+    return None if left is None else place.told([left], saying=True)
 
 
 def _swapped(place: _Place) -> Intervention | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 
-from tracekit.replay.sandbox.agents import act
+from tracekit.replay.sandbox.agents import act, meaning
 from tracekit.replay.sandbox.families.table import family
 from tracekit.replay.sandbox.faulty import ALWAYS, NEVER, Erring, Twist
 from tracekit.replay.sandbox.grammar import read
@@ -24,12 +24,19 @@ Fault = Callable[[View, random.Random], Actions | None]
 
 CHECKS = ("check", "rebut", "judge")
 """Duties of those who look over the work of others."""
+ALARMS = 0.25
+"""How often a check that comes out wrong rejects: as often as checks do anyway."""
 RELAYS = ("delegate", "collect", "review")
 
 
 def ordinary(view: View) -> Action:
     """What the agent does by itself."""
     return act(Erring.of(view, words=_words(view)))
+
+
+def says_nothing(view: View, said: Action) -> bool:
+    """Whether an action holds no item, no value, no answer and no call."""
+    return meaning(view.problem.family, said) == meaning(view.problem.family, Action())
 
 
 def spoil(view: View, mode: str, rng: random.Random) -> Actions | None:
@@ -47,6 +54,8 @@ def disobey_task(view: View, rng: random.Random) -> Actions | None:
         return _first(view, rng, _forced(view, "plan"))
     if view.duty == "work":
         return _first(view, rng, (_misread(view, item, rng) for item in _said_items(view)))
+    if view.duty in ("delegate", "review"):
+        return _first(view, rng, _garbled(view))
     return _first(view, rng, _misread_gists(view, rng)) if view.duty in CHECKS else None
 
 
@@ -70,7 +79,7 @@ def mismatch(view: View, rng: random.Random) -> Actions | None:
         return _first(
             view,
             rng,
-            (Erring.of(each, twist=Twist(kind, honest=True)) for each in _forced(view, "work")),
+            _forced(view, "work", lambda: Twist(kind, honest=True)),
         )
     if view.duty in ("report", "judge"):
         return _concluded(view, _wrong(view, rng))
@@ -88,39 +97,61 @@ def ignore_input(view: View, rng: random.Random) -> Actions | None:
     return None
 
 
-def derail(view: View, rng: random.Random) -> Actions | None:
-    """FM-2.3: the work is on something else of the same kind."""
-    other = view.problem
-    while other.question == view.problem.question:
-        other = family(view.problem.family).make(rng, rng.randint(1, 3))
-    said, pen = ordinary(view), Erring.of(view).pen
-    values = worked_out(other, other.items)
+def derail(view: View, rng: random.Random, other: Problem | None = None) -> Actions | None:
+    """FM-2.3: the work is on something else of the same kind, `other` if it is given."""
+    other = other or another(view.problem, rng)
     if view.duty in ("report", "judge"):
         return _concluded(view, other.expected)
-    if view.duty in ("plan", "delegate"):
-        pen.open(view.duty, to=view.turn.to or "all")
-        for item in other.items[: None if view.duty == "plan" else len(view.turn.labels) or 1]:
-            pen.line(item)
-    elif view.duty == "work":
-        pen.open("work")
-        wanted = [item for item in other.items if item.label in _told(view, said)]
-        for item in (wanted or other.items)[: view.turn.limit]:
+    said, pen = ordinary(view), Erring.of(view).pen
+    values = worked_out(other, other.items)
+    told = [each.label for each in read(view.problem.family, said.content)]
+    items = _as_many(other, told, view.turn.limit, rng)
+    pen.open("approve" if view.duty == "check" else view.duty, to=view.turn.to or "all")
+    for item in other.items if view.duty in ("plan", "review") else items:
+        if view.duty == "work":
             _derived(pen, item, values)
-    else:
-        pen.open("approve" if view.duty == "check" else view.duty, to=view.turn.to or "all")
+        elif view.duty in ("plan", "delegate", "review"):
+            pen.line(item)
+    if view.duty in ("check", "rebut"):
         pen.state(other.goal, values[other.goal])
+    elif view.duty in ("collect", "review"):
+        for item in items:
+            pen.state(item.label, values[item.label])
     return (Action(pen.text(), _kind(said), said.to),)
+
+
+def _as_many(other: Problem, told: list[str], most: int, rng: random.Random) -> list[Item]:
+    """Items of another task, as many as an action tells of, the same ones where it has them."""
+    same = [item for item in other.items if item.label in told]
+    count = min(len(dict.fromkeys(told)) or 1, most, len(other.items))
+    at = rng.randint(0, len(other.items) - count)
+    return same or list(other.items[at : at + count])
+
+
+def another(problem: Problem, rng: random.Random) -> Problem:
+    """Another task of the same kind."""
+    other = problem
+    while other.question == problem.question:
+        other = family(problem.family).make(rng, rng.randint(1, 3))
+    return other
 
 
 # --- what agents keep, repeat, or take upon themselves ----------------------------------------
 
 
 def withhold(view: View, rng: random.Random) -> Actions | None:
-    """FM-2.4: a value that was to be told is not."""
-    if view.duty in ("report", "judge"):
+    """FM-2.4: a value that was to be told is not; what everybody knows is told in its place."""
+    if view.duty in (*CHECKS, "report"):
         return None
-    told = _told(view, ordinary(view))
-    return _first(view, rng, (Erring.of(view, hushed=label) for label in told))
+    told, known = _told(view, ordinary(view)), view.notes.values
+    old = [label for label in known if label not in told] or [x for x in told if x in known]
+    ways = [
+        Erring.of(view, hushed=label, instead=instead)
+        for label in told
+        for instead in rng.sample(old, min(2, len(old)))
+        if instead != label
+    ]
+    return _first(view, rng, ways)
 
 
 def overstep(view: View, rng: random.Random) -> Actions | None:
@@ -199,10 +230,22 @@ def stop(view: View, rng: random.Random) -> Actions | None:
 
 
 def wave_through(view: View, rng: random.Random) -> Actions | None:
-    """FM-3.2: nothing is looked at, and so nothing is found."""
+    """FM-3.2: nothing is looked at, or something is left out, and so a mistake passes."""
     if view.duty not in CHECKS:
         return None
-    return _first(view, rng, [Erring.of(view, forced={"miss": ALWAYS, "alarm": NEVER})])
+    dry = Erring.of(view)
+    act(dry)
+    some = [{"miss": number} for number in range(dry.occasions["miss"])]
+    partly = [Erring.of(view, forced=forced) for forced in some]
+    nothing = Erring.of(view, forced={"miss": ALWAYS, "alarm": NEVER})
+    part = _first(view, rng, [way for way in partly if not _approves(view, way)])
+    return part or _first(view, rng, [nothing])
+
+
+def _approves(view: View, way: Erring) -> bool:
+    """Whether nothing is sent back."""
+    said = act(Erring.of(way, forced=way.forced)).content
+    return all(each.what != "again" for each in read(view.problem.family, said))
 
 
 def wrong_check(view: View, rng: random.Random) -> Actions | None:
@@ -211,31 +254,26 @@ def wrong_check(view: View, rng: random.Random) -> Actions | None:
         return None
     if view.duty == "judge":
         return _concluded(view, _wrong(view, rng))
-    ways = [_misread_gists(view, rng), _remembering(view, rng, goal=True)]
-    rng.shuffle(ways)
+    ways = [_remembering(view, rng, goal=True), _misread_gists(view, rng)]
+    if rng.random() < ALARMS:
+        ways.reverse()
     return _first(view, rng, ways[0]) or _first(view, rng, ways[1])
 
 
 def back(view: View, by: str, text: str) -> Actions | None:
     """AT-2: what a partner stated is confirmed, whatever it was."""
-    stated = [said for said in read(view.problem.family, text) if said.what in ("value", "spec")]
-    if not stated or view.duty not in (*CHECKS, *RELAYS) or by == view.agent.id:
+    stated = [said for said in read(view.problem.family, text) if said.what == "value"]
+    if view.duty not in CHECKS or by == view.agent.id:
         return None
     goal = view.problem.goal
-    values = {said.label: said.value for said in stated if said.what == "value"}
     if view.duty == "judge":
-        return _concluded(view, values.get(goal) or view.notes.by.get(by, {}).get(goal))
-    said = ordinary(view)
-    pen = Erring.of(view).pen
-    pen.open("approve" if view.duty == "check" else view.duty, to=view.turn.to or "all")
-    for each in stated:
-        if each.item is not None:
-            pen.line(each.item)
-        else:
-            pen.state(each.label, each.value)
-    if goal not in values and goal in view.notes.values:
-        pen.state(goal, view.notes.values[goal])
-    return (Action(pen.text(), _kind(said), view.turn.to),)
+        return _concluded(view, view.notes.by.get(by, {}).get(goal))
+    blind = Erring.of(view, forced={"miss": ALWAYS, "alarm": NEVER})
+    made = act(blind)
+    if made.content != ordinary(view).content or not stated:
+        return (made,)
+    added = (stated[-1].label, stated[-1].value)
+    return (act(Erring.of(view, forced=blind.forced, added=added)),)
 
 
 FAULTS: dict[str, Fault] = {
@@ -328,13 +366,22 @@ def _first(view: View, rng: random.Random, ways: Iterable[Erring]) -> Actions | 
     return None
 
 
-def _forced(view: View, kind: str) -> Iterator[Erring]:
+def _forced(
+    view: View, kind: str, twist: Callable[[], Twist | None] = lambda: None
+) -> Iterator[Erring]:
     """The agent with one mistake of a kind, at every occasion that it has for one."""
     dry = Erring.of(view)
     act(dry)
-    words = view.words if isinstance(view, Erring) else "words"
     for number in range(dry.occasions[kind]):
-        yield Erring.of(view, forced={kind: number}, words=words)
+        yield Erring.of(view, forced={kind: number}, words=_words(view), twist=twist())
+
+
+def _garbled(view: View) -> Iterator[Erring]:
+    """The agent that passes on one item of the plan, misunderstood."""
+    said = ordinary(view)
+    passed = sum(each.what == "spec" for each in read(view.problem.family, said.content))
+    for number in range(passed):
+        yield Erring.of(view, forced={"relay": number})
 
 
 def _told(view: View, said: Action) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from tracekit.replay.sandbox.families.table import family
 from tracekit.replay.sandbox.language import Pen, Voice
@@ -27,6 +27,8 @@ class Erring(View, dict=True):
     """By kind of mistake: which of its occasions is one, or `ALWAYS` or `NEVER`."""
     hushed: str = ""
     """Label of the value that is not told."""
+    instead: str = ""
+    """Label of the value, known already, that is told in its place."""
     added: tuple[str, str] | None = None
     """A label and a value told on top."""
     words: str = "words"
@@ -63,7 +65,21 @@ class Erring(View, dict=True):
         """Writes in the agent's voice, whatever there is to write."""
         words = draw(self.seed, self.number, self.agent.id, self.words)
         kind = family(self.problem.family)
-        return _Pen(self.twist or kind, self.member.voice, words, self.hushed, self.added)
+        notes = self.notes
+        item = notes.items.get(self.instead)
+        args = notes.args(item, notes.values) if item is not None else None
+        value = notes.values.get(self.instead, "")
+        stock = _Stock(self.instead, value, item, args) if self.instead else None
+        return _Pen(self.twist or kind, self.member.voice, words, self.hushed, stock, self.added)
+
+
+class _Stock(NamedTuple):
+    """A value that everybody knows, with its working as far as it is known."""
+
+    label: str
+    value: str
+    item: Item | None
+    args: list[str] | None
 
 
 class _Pen(Pen):
@@ -75,16 +91,30 @@ class _Pen(Pen):
         voice: Voice,
         words: random.Random,
         hushed: str,
+        stock: _Stock | None,
         added: tuple[str, str] | None,
     ) -> None:
         super().__init__(cast(Family, family), voice, words)
-        self._hushed, self._added = hushed, added
+        self._hushed, self._stock, self._added = hushed, stock, added
+
+    def line(self, item: Item) -> Pen:
+        if item.label == self._hushed and self._stock is not None and self._stock.item is not None:
+            item = self._stock.item
+        return super().line(item)
 
     def state(self, label: str, value: str) -> Pen:
-        return self if label == self._hushed else super().state(label, value)
+        if label != self._hushed:
+            return super().state(label, value)
+        return self if self._stock is None else super().state(self._stock.label, self._stock.value)
 
     def derive(self, item: Item, working: str, value: str) -> Pen:
-        return self if item.label == self._hushed else super().derive(item, working, value)
+        if item.label != self._hushed:
+            return super().derive(item, working, value)
+        stock = self._stock
+        if stock is None or stock.item is None or stock.args is None:
+            return self if stock is None else super().state(stock.label, stock.value)
+        told = self.family.working(stock.item, stock.args, stock.value, self.words)
+        return super().derive(stock.item, told, stock.value)
 
     def text(self, *, hedge: bool = True) -> str:
         if self._added is not None:

@@ -109,8 +109,8 @@ class Family(Protocol):
 def understood(problem: Problem, question: str) -> list[Item]:
     """The right plan for the question as it was given, which may not be the one of the task.
 
-    Numbers that were changed in place are taken over; an item whose other literals are gone is
-    left out.
+    Numbers, and a few words, that were changed in place are taken over; an item whose other
+    literals are gone is left out.
 
     >>> item = Item("sum", "add", ("3", "4"))
     >>> problem = Problem("f", "What are 3 and 4?", (item,), "7")
@@ -119,18 +119,32 @@ def understood(problem: Problem, question: str) -> list[Item]:
     """
     if question == problem.question:
         return list(problem.items)
-    before, after = _NUMBER.findall(problem.question), _NUMBER.findall(question)
-    changed = dict(zip(before, after, strict=True)) if len(before) == len(after) else {}
+    changed = _changed(problem.question, question)
     found: list[Item] = []
     for item in problem.items:
-        args = tuple(changed.get(arg, arg) for arg in item.args)
-        literals = [arg for arg in item.args if arg in problem.question]
-        if all(changed.get(arg, arg) in question for arg in literals):
+        args = tuple(_WORD.sub(lambda m: changed.get(m[0], m[0]), arg) for arg in item.args)
+        literals = [
+            new for old, new in zip(item.args, args, strict=True) if old in problem.question
+        ]
+        if all(literal in question for literal in literals):
             found.append(Item(item.label, item.op, args))
     return found
 
 
-_NUMBER = re.compile(r"\d+")
+def _changed(old: str, new: str) -> dict[str, str]:
+    """Words of one text to those that stand in their place in the other, where they differ."""
+    for pattern, most in ((_WORD, FEW), (_NUMBER, None)):
+        pairs = list(zip(pattern.findall(old), pattern.findall(new), strict=False))
+        aligned = len(pairs) == len(pattern.findall(old)) == len(pattern.findall(new))
+        found = {before: after for before, after in pairs if before != after}
+        if aligned and (most is None or len(found) <= most):
+            return found
+    return {}
+
+
+FEW = 4
+"""Words that may differ for a question to count as the same with something changed."""
+_WORD, _NUMBER = re.compile(r"\w+"), re.compile(r"\d+")
 
 
 def digits_slip(value: str, rng: random.Random) -> str:

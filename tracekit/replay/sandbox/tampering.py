@@ -27,9 +27,32 @@ def falsified(step: Step, problem: Problem, rng: random.Random) -> tuple[Action,
 
 
 def ambiguous(step: Step, problem: Problem, rng: random.Random) -> tuple[Action, ...] | None:
-    """Two results that contradict each other, where whoever asked should ask again."""
+    """A result that does not settle what was asked: another measure, or two that contradict."""
+    if problem.family == "tables":
+        return _other_measure(step, problem, rng)
     found = _wrong(step, problem, rng)
-    return None if found is None else _answer(step, f"{found[1]}\n{step.content}")
+    if found is None:
+        return None
+    lines = [line for line in step.content.splitlines() if line != found[0]]
+    kept = [_unnumbered(line) for line in (found[1], found[0], *lines[:-1])]
+    return _answer(step, "\n".join(f"[{n}] {text}" for n, text in enumerate(kept, 1)))
+
+
+def _other_measure(step: Step, problem: Problem, rng: random.Random) -> tuple[Action, ...] | None:
+    """The answer to the query with another measure in it."""
+    arguments = step.tool.arguments if step.tool is not None else None
+    if not isinstance(arguments, dict):
+        return None
+    kind = family(problem.family)
+    for measure in rng.sample(("sum", "max", "count"), 3):
+        text, fine = kind.serve({**arguments, "measure": measure}, problem)
+        if fine and text != step.content and measure != arguments.get("measure"):
+            return _answer(step, text)
+    return None
+
+
+def _unnumbered(line: str) -> str:
+    return line.partition("] ")[2] if line.startswith("[") else line
 
 
 def planted(step: Step, problem: Problem, rng: random.Random) -> tuple[Action, ...] | None:
