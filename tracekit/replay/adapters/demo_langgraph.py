@@ -37,7 +37,7 @@ else:
 class Desk(graphs.MessagesState):  # type: ignore[misc]
     """The state of the graph: the messages, the id of the task, and the turns to come."""
 
-    task: str
+    case: str
     agenda: list[dict[str, Any]]
 
 
@@ -102,7 +102,7 @@ class DemoLangGraph(LangGraphSystem):
     def _started(self, task: Task) -> dict[str, Any]:
         agenda = [msgspec.to_builtins(turn) for turn in self.team.begin()]
         said = [lc.HumanMessage(task.question)]
-        return {"messages": said, "task": task.id, "agenda": agenda}
+        return {"messages": said, "case": task.id, "agenda": agenda}
 
     def _built(self, task: Task, seed: int) -> Any:
         model = PolicyModel(team=self.team, task=task, seed=seed)
@@ -140,7 +140,7 @@ class DemoLangGraph(LangGraphSystem):
         if not (said and said[-1].tool_calls):
             before = steps_of(state["messages"])
             spoken = steps_of([*state["messages"], *said])[len(before) :]
-            agenda, to = self.team.then(state["task"], agenda, before, spoken)
+            agenda, to = self.team.then(state["case"], agenda, before, spoken)
         for message in said:
             message.additional_kwargs["to"] = to
         return {"messages": said, "agenda": [msgspec.to_builtins(turn) for turn in agenda]}

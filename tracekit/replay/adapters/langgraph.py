@@ -36,7 +36,7 @@ from tracekit.replay.adapters.recording import (
 from tracekit.replay.adapters.tools import serving
 from tracekit.replay.tools import answered
 from tracekit.replay.types import Checkpoint, Intervention
-from tracekit.trace import Agent, Outcome, Task, Trace
+from tracekit.trace import Agent, Outcome, Step, Task, Trace
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -140,7 +140,9 @@ class LangGraphSystem:
         state = State.of(checkpoint)
         origin = state.origin.then(checkpoint.step, intervention, seed)
         id = origin.id(state.task)
-        thread = self._forked(checkpoint.trace_id, id, state)
+        # A repetition leaves the thread of the run alone.
+        name = f"{id}~again" if id == checkpoint.trace_id else id
+        thread = self._forked(checkpoint.trace_id, name, state)
         begun = self._begun(state)
         with serving(state.calls, state.made):
             if intervention is None:
@@ -199,11 +201,12 @@ class LangGraphSystem:
     def _forked(self, source: str, target: str, state: State) -> str:
         """A thread that stands at the checkpoint, with the checkpoints before it where known."""
         checkpoint, metadata = decoded(state.saved, self.trusted)
-        step = metadata["step"]
-        before = [s for s in self._saved(source).values() if s.metadata["step"] < step]
+        # LangGraph goes on from the greatest id; those before it are smaller.
+        saved = self._saved(source).values()
+        before = [each for each in saved if each.checkpoint["id"] < checkpoint["id"]]
         thread = self._fresh(target)
-        for saved in sorted(before, key=lambda each: each.metadata["step"]):
-            self._put(thread, saved.checkpoint, saved.metadata)
+        for each in before:
+            self._put(thread, each.checkpoint, each.metadata)
         self._put(thread, checkpoint, metadata)
         return thread
 
@@ -266,18 +269,21 @@ class LangGraphSystem:
     def _told(self, thread: str, origin: Origin, state: State, change: Intervention) -> Trace:
         """Let the node have said the changed messages; the trace up to there."""
         steps = changed_steps(state.at, change.actions or ())
-        self._write(thread, origin, state, as_messages(steps, state.at))
+        self._write(thread, origin, state, steps)
         begun = self._begun(state)
         return msgspec.structs.replace(begun, steps=(*state.steps, *steps))
 
-    def _write(self, thread: str, origin: Origin, state: State, said: Sequence[Any]) -> None:
-        graph = self._graph(state.task, origin.last_seed)
+    def _write(self, thread: str, origin: Origin, state: State, steps: Sequence[Step]) -> None:
+        graph, node = self._graph(state.task, origin.last_seed), state.place.node
         values = graph.get_state(_config(thread)).values
-        update = self.returns(values, state.place.node, list(said))
-        if state.place.goto:
+        update = self.returns(values, node, as_messages(steps, state.at))
+        goto = list(state.place.goto)
+        if goto:
+            asked = steps[-1].to if steps else None
+            goto = [asked] if asked is not None and asked in graph.nodes else goto
             command = require("langgraph.types", extra="langgraph").Command
-            update = command(update=update, goto=list(state.place.goto))
-        graph.update_state(_config(thread), update, as_node=state.place.node)
+            update = command(update=update, goto=goto)
+        graph.update_state(_config(thread), update, as_node=node)
 
     def _acted_on(
         self, thread: str, origin: Origin, state: State, change: Intervention

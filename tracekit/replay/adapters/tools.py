@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from tracekit.optional import require
@@ -12,41 +13,50 @@ from tracekit.replay.tools import RecordedTools
 from tracekit.trace import ToolCall
 
 if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool, StructuredTool, ToolException
+    from langchain_core.tools import StructuredTool, ToolException
 else:
     _tools = require("langchain_core.tools", extra="langgraph")
-    BaseTool, StructuredTool, ToolException = (
-        _tools.BaseTool,
-        _tools.StructuredTool,
-        _tools.ToolException,
-    )
+    StructuredTool, ToolException = _tools.StructuredTool, _tools.ToolException
 
 _recording: ContextVar[RecordedTools | None] = ContextVar("tracekit_recording", default=None)
 
 
-def recorded(tool: BaseTool) -> BaseTool:
-    """The tool as it is; on replay its answers are those of the recording.
+def recorded(tool: StructuredTool) -> StructuredTool:
+    """A tool, as `@tool` makes it, that on replay answers from the recording.
 
     For tools that buy, send or delete. A call that is not in the recording raises `BackendError`
     on replay instead of being made.
     """
+    names = frozenset(tool.get_input_jsonschema().get("properties", {}))
 
-    def call(**arguments: Any) -> Any:
+    def served(arguments: dict[str, Any]) -> ToolCall | None:
         recording = _recording.get()
         if recording is None:
-            return tool.invoke(arguments)
-        answer = recording.call(tool.name, arguments)
+            return None
+        asked = {name: value for name, value in arguments.items() if name in names}
+        answer = recording.call(tool.name, asked)
         if answer.error is not None:
             raise ToolException(answer.error)
-        return answer.result
+        return answer
 
-    return StructuredTool.from_function(
-        call,
-        name=tool.name,
-        description=tool.description,
-        args_schema=tool.args_schema,
-        handle_tool_error=tool.handle_tool_error or True,
-    )
+    changes: dict[str, Any] = {"handle_tool_error": tool.handle_tool_error or True}
+    if (func := tool.func) is not None:
+
+        @wraps(func)
+        def call(*args: Any, **arguments: Any) -> Any:
+            answer = served(arguments)
+            return func(*args, **arguments) if answer is None else answer.result
+
+        changes["func"] = call
+    if (coroutine := tool.coroutine) is not None:
+
+        @wraps(coroutine)
+        async def acall(*args: Any, **arguments: Any) -> Any:
+            answer = served(arguments)
+            return await coroutine(*args, **arguments) if answer is None else answer.result
+
+        changes["coroutine"] = acall
+    return tool.model_copy(update=changes)
 
 
 @contextmanager
