@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 import pyarrow.parquet as parquet
@@ -27,7 +26,9 @@ from tracekit.trace import faults
 
 def hashes(folder):
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
+    }
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,9 @@ def test_finished_shards_are_kept(folder, small, tmp_path, monkeypatch):
     (tmp_path / "manifest.json").unlink()
     made = []
     real = shard.make
-    monkeypatch.setattr(shard, "make", lambda spec, n, runs=(): (made.append(n), real(spec, n, runs))[1])
+    monkeypatch.setattr(
+        shard, "make", lambda spec, n, runs=(): (made.append(n), real(spec, n, runs))[1]
+    )
     seen = []
     build(small, tmp_path, progress=lambda done, wanted: seen.append((done, wanted)))
     assert hashes(tmp_path) == whole
