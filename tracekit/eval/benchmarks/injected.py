@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from tracekit.attribution import Attribution
 from tracekit.errors import InputError, Problem
+from tracekit.eval.benchmarks.places import exact
 from tracekit.ingest.pipeline import Ingest
 from tracekit.metrics import gold
-from tracekit.names import same
 from tracekit.trace import Definition, Trace
 
 PLACES = (".", "injected", "datasets/injected")
@@ -47,10 +47,7 @@ class Injected:
 
     def official(self, trace: Trace, attribution: Attribution) -> tuple[bool, bool]:
         """(agent right, step right), strictly: the set is tracekit's own."""
-        label, top = gold(trace, self.definition), attribution.top
-        if label is None or top is None or attribution.abstained is not None:
-            return False, False
-        return same(top.agent, label.agent or ""), top.step == label.step
+        return exact(trace, self.definition, attribution)
 
 
 def place(trace: Trace) -> tuple[str, str]:
