@@ -89,6 +89,8 @@ def work(view: View) -> Action:
 
 def _told_tool(view: View) -> list[str]:
     """Labels whose values were mentioned to the tool only, since one last spoke to the others."""
+    if not view.pen.family.tool:
+        return []
     told = Notes(view.problem.family)
     for step in view.steps:
         if step.agent == view.agent.id:

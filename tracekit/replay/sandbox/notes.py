@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from tracekit.replay.sandbox.grammar import grammar, read
 from tracekit.replay.sandbox.problem import Item
@@ -21,7 +22,6 @@ class Notes:
         self.by: dict[str, dict[str, str]] = {}
         """Values by who stated them."""
         self._asked: dict[str | None, str | None] = {}
-        self._order: tuple[Item, ...] | None = None
         for step in steps:
             self.hear(step)
 
@@ -30,7 +30,6 @@ class Notes:
         other = Notes(self.family)
         other.items, other.values = self.items.copy(), self.values.copy()
         other.results, other._asked = self.results.copy(), self._asked.copy()
-        other._order = self._order
         other.by = {by: said.copy() for by, said in self.by.items()}
         return other
 
@@ -55,17 +54,10 @@ class Notes:
                 self.by.setdefault(by, {})[label] = value
             elif what == "again":
                 self.withdraw(label)
-            elif item is not None:
-                self._plan(item)
-
-    def _plan(self, item: Item) -> None:
-        known = self.items.get(item.label)
-        if known == item:
-            return
-        if known is not None:
-            self.withdraw(item.label)
-        self.items[item.label] = item
-        self._order = None
+            elif item is not None and self.items.get(label) != item:
+                if label in self.items:
+                    self.withdraw(label)
+                self.items[label] = item
 
     def withdraw(self, label: str) -> None:
         """Forget the value of a label and of all that follow from it."""
@@ -73,15 +65,9 @@ class Notes:
             self.values.pop(each, None)
             self.results.pop(each, None)
 
-    def following(self, label: str) -> list[str]:
+    def following(self, label: str) -> tuple[str, ...]:
         """Labels of the items that depend on a label, directly or not."""
-        found = {label}
-        grown = True
-        while grown:
-            more = {i.label for i in self.items.values() if found.intersection(i.args)} - found
-            grown = bool(more)
-            found |= more
-        return [each for each in self.items if each in found and each != label]
+        return _following(tuple(self.items.values()), label)
 
     def args(self, item: Item, values: dict[str, str]) -> list[str] | None:
         """Arguments of an item with values for labels; None when one is not known."""
@@ -96,23 +82,34 @@ class Notes:
 
     def ordered(self) -> tuple[Item, ...]:
         """Items in an order in which they can be worked out, as far as there is one."""
-        if self._order is None:
-            self._order = self._ordered()
-        return self._order
-
-    def _ordered(self) -> tuple[Item, ...]:
-        labels = grammar(self.family).labels
-        left = dict(self.items)
-        done: dict[str, Item] = {}
-        while left:
-            ready = [
-                label
-                for label, item in left.items()
-                if all(arg not in labels or arg in done or arg not in left for arg in item.args)
-            ]
-            for label in ready or list(left):
-                done[label] = left.pop(label)
-        return tuple(done.values())
+        return _ordered(self.family, tuple(self.items.values()))
 
     def _first_open(self) -> str | None:
         return next((item.label for item in self.ordered() if item.label not in self.values), None)
+
+
+@lru_cache(maxsize=1 << 12)
+def _following(items: tuple[Item, ...], label: str) -> tuple[str, ...]:
+    found = {label}
+    grown = True
+    while grown:
+        more = {item.label for item in items if found.intersection(item.args)} - found
+        grown = bool(more)
+        found |= more
+    return tuple(item.label for item in items if item.label in found and item.label != label)
+
+
+@lru_cache(maxsize=1 << 12)
+def _ordered(family: str, items: tuple[Item, ...]) -> tuple[Item, ...]:
+    labels = grammar(family).labels
+    left = {item.label: item for item in items}
+    done: dict[str, Item] = {}
+    while left:
+        ready = [
+            label
+            for label, item in left.items()
+            if all(arg not in labels or arg in done or arg not in left for arg in item.args)
+        ]
+        for label in ready or list(left):
+            done[label] = left.pop(label)
+    return tuple(done.values())
