@@ -43,7 +43,7 @@ ROOMS_OF = {
     "numpy": ["tracekit"],
     "jinja2": ["tracekit.report"],
     "markupsafe": ["tracekit.report"],
-    "rich": ["tracekit.report", "tracekit.eval.tables", "tracekit_cli"],
+    "rich": ["tracekit.report", "tracekit.eval", "tracekit_cli"],
     "typer": ["tracekit_cli"],
 }
 """Third-party libraries of the core, and who may import them."""
@@ -231,6 +231,7 @@ PUBLIC_TYPES = [
     *DOCUMENTS.values(),
     "tracekit.context:Context",
     "tracekit.eval.board:Leaderboard",
+    "tracekit.eval.suite:Suite",
     "tracekit.ingest.batch:Options",
     "tracekit.llm.budget:Budget",
     "tracekit.llm.client:Spent",

@@ -1,6 +1,7 @@
 """Strict scoring, by hand."""
 
 import math
+from itertools import permutations
 
 import msgspec
 import pytest
@@ -8,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracekit.attribution import Attribution, Method, Suspect, SuspectSet
-from tracekit.metrics import chance, gold, ranking, score
+from tracekit.metrics import (
+    accused,
+    blame_in,
+    blame_of,
+    brier,
+    chance,
+    gold,
+    log_loss,
+    ranking,
+    score,
+)
 from tracekit.trace import Agent, Label, Source, Step, Trace
 
 METHOD = Method(name="test")
@@ -144,3 +155,74 @@ def run(speakers):
         agents=tuple(Agent(a, a) for a in sorted(set(speakers))),
         steps=tuple(Step(index=i, agent=a) for i, a in enumerate(speakers)),
     )
+
+
+# --- several labels ---
+
+
+def test_any_of_several_labels_is_right():
+    labels = [label(1), label(4, agent="B"), Label(definition="span-error", agent="C")]
+    found = score(said(4, agent="B"), labels, steps=9)
+    assert (found.step, found.agent, found.joint, found.near) == (1, 1, 1, 1)
+    crossed = score(said(4, agent="A"), labels, steps=9)
+    assert (crossed.step, crossed.agent, crossed.joint) == (1, 1, 0)
+    assert score(said(5, agent="C"), labels, steps=9).agent == 1
+    later = score(said(0, 8, 4), labels, steps=9)
+    assert (later.step, later.top3, later.mrr) == (0, 1, pytest.approx(1 / 3))
+
+
+def test_recall_and_precision_by_hand():
+    # Accused are 4 (first) and 1 (above 1/9), not 2.
+    suspects = (Suspect("A", 4, 0.6), Suspect("A", 1, 0.3), Suspect("A", 2, 0.1))
+    attribution = Attribution(trace_id="t", method=METHOD, suspects=suspects)
+    assert accused(attribution, 9) == [4, 1]
+    found = score(attribution, [label(1), label(2), label(3)], steps=9)
+    assert (found.recall, found.precision) == (pytest.approx(1 / 3), 0.5)
+    silent = Attribution(trace_id="t", method=METHOD, abstained="no")
+    none = score(silent, [label(1)], steps=9)
+    assert (none.recall, none.precision) == (0.0, 0.0)
+    assert score(attribution, [Label("outcome-only")], steps=9).recall is None
+
+
+def test_a_ranking_of_everything_accuses_little():
+    attribution = said(*range(8), probability=1 / 8)
+    assert accused(attribution, 8) == [0]
+
+
+def test_brier_and_log_loss_by_hand():
+    suspects = (Suspect("A", 0, 0.5), Suspect("A", 1, 0.3))  # step 2 keeps 0.2
+    attribution = Attribution(trace_id="t", method=METHOD, suspects=suspects)
+    assert brier(attribution, label(1), 3) == pytest.approx(0.25 + 0.49 + 0.04)
+    assert brier(attribution, [label(1), label(2)], 3) is None
+    assert log_loss(attribution, [label(1), label(2)], 3) == pytest.approx(-math.log(0.5))
+
+
+@given(st.integers(1, 7), st.integers(1, 7))
+def test_chance_of_several_is_the_mean_over_all_orders(count, k):
+    """The closed form against every order of the steps, one by one."""
+    k = min(k, count)
+    steps = tuple(Step(index=i, agent="A") for i in range(count))
+    trace = Trace(id="t", source=Source("x"), agents=(Agent("A", "A"),), steps=steps)
+    labels = [label(i) for i in range(k)]
+    orders = list(permutations(range(count)))[:: max(1, math.factorial(count) // 720)]
+    if count < 7:
+        worth = [score(said(*order, probability=0.0), labels, count) for order in orders]
+        found = chance(trace, labels)
+        for metric in ("step", "top3", "top5", "mrr", "near"):
+            mean = math.fsum(getattr(w, metric) for w in worth) / len(worth)
+            assert getattr(found, metric) == pytest.approx(mean)
+        assert found.recall == pytest.approx(1 / count)
+        assert found.precision == pytest.approx(k / count)
+
+
+def test_blame_is_sorted_and_folded():
+    labels = [
+        Label("span-error", "Web Surfer", 4, modes=("b", "a")),
+        Label("span-error", "web_surfer", 1, modes=("a",)),
+        Label("span-error", modes=("c",)),
+    ]
+    found = blame_in(labels)
+    assert (found.steps, found.agents, found.modes) == ((1, 4), ("websurfer",), ("a", "b", "c"))
+    assert found.pairs == (("websurfer", "a"), ("websurfer", "b"))
+    assert found.spots == ((1, "a"), (4, "a"), (4, "b"))
+    assert blame_of(said(4, agent="Web Surfer"), 9).agents == ("websurfer",)

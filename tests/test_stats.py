@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracekit.stats import bootstrap, mcnemar, mean, student_quantile, wilson
+from tracekit.stats import bootstrap, calibration, mcnemar, mean, student_quantile, wilson
 
 
 # Newcombe 1998, Statistics in Medicine 17:857, Table I, method 3 (score, no continuity correction).
@@ -115,3 +115,27 @@ def test_bootstrap_refuses():
 def test_bootstrap_stays_within_the_values(values):
     found = bootstrap(values, repeats=50)
     assert min(values) - 1e-12 <= found.low <= found.high <= max(values) + 1e-12
+
+
+def test_calibration_by_hand():
+    # Bins (0.2, 0.2) with 1 right and (0.9, 0.9) with 1 right: |0.4 - 1| / 4 + |1.8 - 1| / 4.
+    found = calibration([0.9, 0.2, 0.9, 0.2], [1, 1, 0, 0], bins=2)
+    assert found.error == pytest.approx((0.6 + 0.8) / 4)
+    assert found.n == 4
+    assert calibration([0.0, 1.0], [0, 1]).error == 0.0
+    assert calibration([0.0, 1.0], [0, 1]).expected == 0.0
+
+
+def test_few_forecasts_look_uncalibrated_to_everybody():
+    few = calibration([0.3] * 20, [1] * 6 + [0] * 14)
+    many = calibration([0.3] * 2000, ([1] * 3 + [0] * 7) * 200)
+    assert few.expected > 0.1 > many.expected
+    assert few.high > few.expected
+    assert many.error < many.high
+    assert few == calibration([0.3] * 20, [1] * 6 + [0] * 14)
+
+
+def test_calibration_of_nonsense():
+    for stated, right in (([], []), ([0.5], [1, 0]), ([1.5], [1])):
+        with pytest.raises(ValueError, match=r"calibration|probability"):
+            calibration(stated, right)

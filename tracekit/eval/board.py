@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from tracekit.errors import Problem
-from tracekit.eval.agreement import ModeRow
 from tracekit.eval.config import Protocol, Scorer
 from tracekit.eval.crossfit import EXPECTED, FREQUENT, Entry, Fit
+from tracekit.eval.set_scores import ModeRow
 from tracekit.eval.sets import figures
 from tracekit.metrics import Case
 from tracekit.stats import Calibration, bootstrap, calibration, mcnemar, wilson

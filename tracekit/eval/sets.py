@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 
-from tracekit.eval.agreement import (
+from tracekit.eval.set_scores import (
     Figure,
     ModeRow,
     Sets,

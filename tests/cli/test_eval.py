@@ -1,0 +1,67 @@
+"""`tracekit eval`: one benchmark or all, out of fold or out of set."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+_path = Path(__file__).parents[1] / "eval" / "layouts.py"
+_spec = importlib.util.spec_from_file_location("cli_layouts", _path)
+lay = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(lay)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for i in range(4):
+        lay.who_and_when(tmp_path, f"r{i}", f"Where is {i}?", ["human", "A", "B"], 1 + i % 2)
+        lay.mast(tmp_path, f"p{i}", f"How many {i}?", ["Step repetition"])
+    return tmp_path
+
+
+def test_all_in_every_form(run, root, tmp_path):
+    page, cases = tmp_path / "out.md", tmp_path / "cases.jsonl"
+    done = run("eval", "all", "--data", root, "-m", "random", "--markdown", page, "--cases", cases)
+    assert done.code == 0
+    assert "who-and-when" in done.out
+    assert "mast" in done.out
+    assert page.read_text().startswith("# All benchmarks\n")
+    names = {json.loads(line)["benchmark"] for line in cases.read_text().splitlines()}
+    assert names == {"who-and-when", "mast"}
+
+
+def test_all_as_json(run, root):
+    done = run("eval", "all", "--data", root, "-m", "random", "--json", "--quiet")
+    document = json.loads(done.out)
+    assert (done.code, done.err, done.out.count("\n")) == (0, "", 1)
+    assert [board["benchmark"] for board in document["boards"]] == ["who-and-when", "mast"]
+
+
+def test_lodo(run, root):
+    done = run(
+        "eval", "who-and-when", "--data", root, "-m", "linear", "--folds", 2,
+        "--protocol", "lodo", "--json", "--quiet",
+    )  # fmt: skip
+    board = json.loads(done.out)
+    assert (done.code, board["protocol"], board["outside"]) == (0, "lodo", ["mast"])
+    assert {row["fit"] for row in board["rows"] if row["method"] == "linear"} == {"transferred"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--protocol", "x"], "known are folds and lodo"),
+        (["--protocol", "lodo", "--shipped"], "does not go with --shipped"),
+    ],
+)
+def test_what_makes_no_sense(run, root, more, said):
+    done = run("eval", "all", "--data", root, "-m", "random", *more)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_no_benchmark_there(run, tmp_path):
+    done = run("eval", "all", "--data", tmp_path, "-m", "random")
+    assert done.code != 0
+    assert "none of the known benchmarks" in done.err
