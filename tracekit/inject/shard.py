@@ -170,14 +170,15 @@ class _Maker:
 
     def _strike(self, system: Replayable, clean: Trace, where: Where, quota: int) -> None:
         """Several injections into one clean run, and the run itself as their twin."""
-        kept = 0
+        kept, seen = 0, set[str]()
         for pair in self.faults.order()[: self.spec.per_run]:
             if self.counts["verified"] >= quota:
                 break
             injected = self._injected(system, clean, pair, where.run_seed)
-            if injected is None:
+            if injected is None or injected.trace.id in seen:  # two faults may come to the same run
                 self.faults.take(pair, made=False)
                 continue
+            seen.add(injected.trace.id)
             labelled = label(system, injected, self.spec.seed)
             kept += self._keep(where, injected, labelled)
             self._count(pair, injected, labelled)
