@@ -20,6 +20,7 @@ PAGES = [
     ROOT / "docs" / "tutorial.md",
     ROOT / "docs" / "export.md",
     ROOT / "docs" / "sandbox.md",
+    ROOT / "docs" / "tutorial-replay.md",
     EXAMPLES / "README.md",
 ]
 

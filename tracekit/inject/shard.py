@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from tracekit import registry
-from tracekit.errors import InjectionError
+from tracekit.errors import ContractError, InjectionError, TracekitError
 from tracekit.inject.labels import Labelled, injected_labels, label
 from tracekit.inject.live import inject_live
 from tracekit.inject.offline import inject_offline
@@ -71,8 +71,18 @@ def make(spec: Spec, number: int, recordings: Sequence[Trace] = ()) -> Shard:
 
     `recordings` are those of the shard, where runs are not made but changed offline.
     """
-    maker = _Maker(spec, number)
-    return maker.offline(recordings) if spec.recordings else maker.make()
+    try:
+        maker = _Maker(spec, number)
+        return maker.offline(recordings) if spec.recordings else maker.make()
+    except (TracekitError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        if spec.system is None:
+            raise
+        raise ContractError(
+            f"system {spec.system!r} broke: {type(error).__name__}: {str(error)[:200]}; "
+            "tracekit.testing.check_replayable says which promise it does not keep"
+        ) from error
 
 
 class _Maker:
