@@ -78,7 +78,9 @@ class Ag2System:
     Tools are not called again for the steps before a checkpoint, but for those named in `again`,
     whose results are more than text (a `Handoff`). Tools in `sealed`, which buy, send or delete,
     answer from the recording after the checkpoint as well, and `BackendError` follows from a call
-    that is not in it. `limit` is the longest that a run may take, in seconds.
+    that is not in it. `limit` is the longest that a run may take, in seconds. `pause` are seconds
+    before each recorded reply: on a hub, agents that are woken by one message wait for each other
+    only as long as models take their time.
 
     A dropped message is an empty reply; several actions at one step are one reply. What agents do
     inside a tool of another one is resumed at the step of that tool.
@@ -93,11 +95,12 @@ class Ag2System:
         again: Collection[str] = (),
         sealed: Collection[str] = (),
         agents: Callable[[Task], Sequence[Agent]] | None = None,
+        pause: float = 0.0,
         limit: float = 300.0,
     ) -> None:
         self.build, self._check, self.name = build, check, name
         self.again, self.sealed = frozenset(again), frozenset(sealed)
-        self.agents, self.limit = agents, limit
+        self.agents, self.pause, self.limit = agents, pause, limit
 
     def run(self, task: Task, seed: int) -> Trace:
         """One run of the team."""
@@ -136,7 +139,14 @@ class Ag2System:
             tools.call(call.name, call.arguments)
         origin = state.origin.then(checkpoint.step, intervention, seed)
         told = _with_silences(state.steps, state.origin, checkpoint.step)
-        reel = Reel(told, intervention, again=self.again, tools=tools, sealed=self.sealed)
+        reel = Reel(
+            told,
+            intervention,
+            again=self.again,
+            tools=tools,
+            sealed=self.sealed,
+            pause=self.pause,
+        )
         return self._played(state.task, origin, reel)
 
     def check(self, trace: Trace) -> Outcome:

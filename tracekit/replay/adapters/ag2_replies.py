@@ -7,6 +7,7 @@ the step from the intervention; after it from the model itself.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,9 @@ class Reel:
         again: Collection[str] = (),
         tools: RecordedTools | None = None,
         sealed: Collection[str] = (),
+        pause: float = 0.0,
     ) -> None:
-        self.steps, self.change = tuple(steps), change
+        self.steps, self.change, self.pause = tuple(steps), change, pause
         self.again = frozenset(again)
         self.tools, self.sealed = tools, frozenset(sealed)
         self.run: Run | None = None
@@ -110,11 +112,13 @@ class _Replies(BaseMiddleware):
         at = self.reel.at(self.agent.name)
         step = self.reel.recorded(at, self.agent.name, tool=False)
         if step is not None:
+            await asyncio.sleep(self.reel.pause)
             return reply(Action.of(step), at, step)
         change = self.reel.due(at)
         if change is None:
             return await call_next(events, context)
         if change.actions is not None:
+            await asyncio.sleep(self.reel.pause)
             return reply(joined(change.actions), at)
         return await call_next(heard(change.inputs or ()), context)
 
