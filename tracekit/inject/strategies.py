@@ -14,10 +14,9 @@ Given = tuple[Message, ...]
 
 
 def given(trace: Trace, step: int) -> Given:
-    """What the agent of a step had before it, as messages; all that came before where the log
-    does not say.
+    """What the agent of a step had before it, as messages.
 
-    The task and other messages outside the log come first and have no name; messages of the log
+    Where the log does not say, all that came before. The task and other messages outside the log come first and have no name; messages of the log
     have the id of their author as name, and the role `assistant` where that is the agent itself.
     """
     acting = trace.steps[step]

@@ -11,6 +11,8 @@ from collections import Counter
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from tracekit.replay.sandbox.families.table import family
 from tracekit.replay.sandbox.language import Pen, Voice
 from tracekit.replay.sandbox.problem import Family, Item, Problem
@@ -23,7 +25,7 @@ ALWAYS, NEVER = -1, -2
 class Erring(View, dict=True):
     """A view of an agent that errs as told; by itself it acts as it always would."""
 
-    forced: dict[str, int] = {}
+    forced: dict[str, int] = msgspec.field(default_factory=dict)
     """By kind of mistake: which of its occasions is one, or `ALWAYS` or `NEVER`."""
     hushed: str = ""
     """Label of the value that is not told."""
@@ -94,7 +96,7 @@ class _Pen(Pen):
         stock: _Stock | None,
         added: tuple[str, str] | None,
     ) -> None:
-        super().__init__(cast(Family, family), voice, words)
+        super().__init__(cast("Family", family), voice, words)
         self._hushed, self._stock, self._added = hushed, stock, added
 
     def line(self, item: Item) -> Pen:
