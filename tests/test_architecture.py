@@ -39,7 +39,7 @@ LAYERS = [
 """From the ground up; an import may stay on its floor or go down."""
 
 ROOMS_OF = {
-    "msgspec": ["tracekit", "tracekit_cli"],
+    "msgspec": ["tracekit", "tracekit_cli", "tracekit_models"],
     "numpy": ["tracekit"],
     "jinja2": ["tracekit.report"],
     "markupsafe": ["tracekit.report"],
