@@ -14,7 +14,7 @@ import msgspec
 
 from tracekit.errors import ContractError, TracekitError, UnknownName, UsageError
 
-Kind = Literal["readers", "analyzers", "benchmarks", "exporters"]
+Kind = Literal["readers", "analyzers", "benchmarks", "exporters", "manipulators"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "readers": {
@@ -90,6 +90,11 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "openinference": "tracekit.export.openinference:OpenInference",
         "atif": "tracekit.export.atif:Atif",
     },
+    "manipulators": {
+        "llm": "tracekit.inject.manipulators.llm:Llm",
+        "rules": "tracekit.inject.manipulators.rules:Rules",
+        "sandbox": "tracekit.inject.manipulators.sandbox:SandboxNative",
+    },
     "benchmarks": {
         "who-and-when": "tracekit.eval.benchmarks.who_and_when:WhoAndWhen",
         "agentrx": "tracekit.eval.benchmarks.agentrx:AgentRx",
@@ -100,6 +105,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "aegis": "tracekit.eval.benchmarks.aegis:Aegis",
         "trace-elephant": "tracekit.eval.benchmarks.trace_elephant:TraceElephant",
         "who-and-when-pro": "tracekit.eval.benchmarks.who_and_when_pro:WhoAndWhenPro",
+        "injected": "tracekit.eval.benchmarks.injected:Injected",
     },
 }
 """Every plug-in that ships with tracekit, as `module:attribute`."""
