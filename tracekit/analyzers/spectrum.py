@@ -1,0 +1,183 @@
+"""`spectrum`: which actions keep company with failure, over repeated runs of the same task.
+
+Spectrum-based fault localisation counts, for every action, the failing and passing runs that hold
+it. FAMAS (arXiv 2509.13782, section 3) adds decay for repetition and the habits of the agent; the
+classic formulas stand beside it. Where FAMAS has a language model merge actions, this method goes
+by `tracekit.signals.actions`, and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from tracekit.analyzers.run import abstain
+from tracekit.analyzers.verdict import settings, verdict
+from tracekit.attribution import Attribution, Evidence, Method
+from tracekit.context import Context
+from tracekit.errors import UsageError
+from tracekit.folds import question_key
+from tracekit.signals.actions import Action, actions
+from tracekit.signals.roles import candidates
+from tracekit.trace import Trace
+
+VERSION = "1"
+DECAY = 0.9
+"""What each further occurrence in a run counts, against the one before (lambda of FAMAS)."""
+
+
+class Counts(NamedTuple):
+    """In which runs an action occurs."""
+
+    failing: float
+    """Failing runs with it (n_cf)."""
+    passing: float
+    """Passing runs with it (n_cs)."""
+    failing_without: float
+    """Failing runs without it (n_uf)."""
+    passing_without: float
+    """Passing runs without it (n_us)."""
+
+
+def ochiai(n: Counts) -> float:
+    """Cosine between having the action and failing, 0 to 1 (Abreu et al. 2006).
+
+    >>> ochiai(Counts(4, 0, 0, 4))
+    1.0
+    """
+    return _over(n.failing, math.sqrt((n.failing + n.failing_without) * (n.failing + n.passing)))
+
+
+def tarantula(n: Counts) -> float:
+    """Share of failing runs with it, against that of passing runs, 0 to 1 (Jones et al. 2002).
+
+    >>> tarantula(Counts(2, 1, 2, 3))
+    0.6666666666666666
+    """
+    failing = _over(n.failing, n.failing + n.failing_without)
+    return _over(failing, failing + _over(n.passing, n.passing + n.passing_without))
+
+
+def dstar(n: Counts) -> float:
+    """D*, exponent 2: from 0, without upper bound (Wong et al. 2014).
+
+    Where the denominator is 0, as for an action in all failing and no passing runs, it counts as 1.
+
+    >>> dstar(Counts(4, 1, 1, 4))
+    8.0
+    """
+    return n.failing**2 / max(1.0, n.passing + n.failing_without)
+
+
+def kulczynski2(n: Counts) -> float:
+    """Mean of recall and precision of the action as a sign of failure, 0 to 1.
+
+    >>> kulczynski2(Counts(3, 1, 1, 5))
+    0.75
+    """
+    recall = _over(n.failing, n.failing + n.failing_without)
+    return (recall + _over(n.failing, n.failing + n.passing)) / 2
+
+
+FORMULAS: dict[str, Callable[[Counts], float]] = {
+    "famas": kulczynski2,
+    "ochiai": ochiai,
+    "tarantula": tarantula,
+    "dstar": dstar,
+    "kulczynski2": kulczynski2,
+}
+"""By name; `famas` is Kulczynski-2 of decayed counts, times three factors."""
+
+
+class Spectrum:
+    """Ranks the steps of a failed run by how their actions go with failure in other runs.
+
+    Settings: `formula` (famas, ochiai, tarantula, dstar, kulczynski2) and `coarse` (actions without
+    their gist). It needs a corpus with a passing run of the same task, and abstains without one.
+    """
+
+    name: ClassVar[str] = "spectrum"
+    needs: ClassVar[frozenset[str]] = frozenset({"trace", "corpus"})
+    name_blind: ClassVar[bool] = True
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """The verdict; the run itself counts as one that failed."""
+        chosen = settings(context, self.name, formula="famas", coarse=False)
+        if chosen["formula"] not in FORMULAS:
+            known = ", ".join(FORMULAS)
+            raise UsageError(f"spectrum has no formula {chosen['formula']!r}; there are {known}")
+        method = Method(name=self.name, version=VERSION, settings=chosen)
+        task = question_key(trace)
+        others = [t for t in context.corpus if t.id != trace.id and question_key(t) == task]
+        passing = [run for run in others if run.failed is False]
+        failing = [trace, *(run for run in others if run.failed)]
+        if not passing:
+            return abstain(trace, method, "no run of this task that succeeded is in the corpus")
+        spectrum = Table(failing, passing, coarse=bool(chosen["coarse"]))
+        mine = actions(trace, coarse=bool(chosen["coarse"]))
+        found = np.zeros(len(mine))
+        for index in candidates(trace):
+            found[index] = spectrum.score(mine[index], chosen["formula"], mine)
+        if not found.any():
+            return abstain(trace, method, "none of its actions is more frequent in failing runs")
+        evidence = {
+            index: (Evidence(step=index, weight=float(found[index]), shows=spectrum.says(each)),)
+            for index, each in enumerate(mine)
+            if found[index] > 0
+        }
+        return verdict(trace, method, found / found.sum(), evidence=evidence)
+
+
+class Table:
+    """Actions by run: the hit spectrum of a task."""
+
+    def __init__(self, failing: Sequence[Trace], passing: Sequence[Trace], *, coarse: bool) -> None:
+        self._failing = [Counter(actions(run, coarse=coarse)) for run in failing]
+        self._passing = [Counter(actions(run, coarse=coarse)) for run in passing]
+
+    def counts(self, action: Action, *, decay: float | None = None) -> Counts:
+        """How many runs of each kind hold the action; with a decay, repetition counts as well."""
+        with_it = (
+            sum(_weight(run[action], decay) for run in runs)
+            for runs in (self._failing, self._passing)
+        )
+        without = (
+            float(sum(action not in run for run in runs)) for runs in (self._failing, self._passing)
+        )
+        return Counts(*with_it, *without)
+
+    def score(self, action: Action, formula: str, target: Sequence[Action]) -> float:
+        """How suspicious an action of the target run is; at least 0, comparable within a run."""
+        if formula != "famas":
+            return FORMULAS[formula](self.counts(action))
+        runs = self._failing + self._passing
+        times = sum(run[action] for run in runs)
+        agent = [sum(n for each, n in run.items() if each.agent == action.agent) for run in runs]
+        gamma = _over(times, sum(agent))
+        beta = _over(sum(action in run for run in runs), sum(n > 0 for n in agent))
+        alpha = 1 + math.log(max(1, target.count(action)), 1 / DECAY)
+        kul2 = FORMULAS[formula](self.counts(action, decay=DECAY))
+        return alpha * kul2 * (1 + beta) * (1 + gamma)
+
+    def says(self, action: Action) -> str:
+        """The counts in words."""
+        n = self.counts(action)
+        return (
+            f"{action}: in {n.failing:.0f} of {n.failing + n.failing_without:.0f} failing and "
+            f"{n.passing:.0f} of {n.passing + n.passing_without:.0f} passing runs"
+        )
+
+
+def _weight(times: int, decay: float | None) -> float:
+    """1, 1 + d, 1 + d + d^2, ... for one, two, three occurrences; without decay 1 for any."""
+    if decay is None:
+        return float(times > 0)
+    return (1 - decay**times) / (1 - decay)
+
+
+def _over(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
