@@ -29,7 +29,9 @@ class Coins:
 
     def resume(self, checkpoint, intervention, seed):
         task = Task(**checkpoint.state["task"])
-        name = f"{checkpoint.trace_id}~{checkpoint.step}/{seed}/{intervention is not None}"
+        name = f"{task.id}/{seed}"
+        if intervention is not None or name != checkpoint.trace_id:
+            name = f"{checkpoint.trace_id}~{checkpoint.step}/{seed}/{intervention is not None}"
         return self._play(tuple(checkpoint.state["said"]), intervention, seed, name, task)
 
     def check(self, trace):
