@@ -23,7 +23,7 @@ class Coins:
         return self._play((), None, seed, f"{task.id}/{seed}", task)
 
     def checkpoints(self, trace):
-        task = {"id": trace.task.id, "question": trace.task.question}
+        task = {"id": trace.task.id, "question": trace.task.question, "expected": "yes"}
         said = [step.content for step in trace.steps]
         return [Checkpoint(trace.id, n, {"said": said[:n], "task": task}) for n in range(4)]
 
