@@ -145,7 +145,13 @@ def test_a_message_said_twice_and_an_agent_that_hears_something_else():
     first = Action.of(trace.steps[0])
     twice = Intervention(step=0, actions=(first, first), by="test")
     changed = system.resume(checkpoint_at(system, trace, 0), twice, 1)
-    assert changed.steps[0].content == f"{first.content}\n\n{first.content}"
+    assert [s.content for s in changed.steps[:2]] == [first.content] * 2
+    assert [s.index for s in changed.steps] == list(range(len(changed.steps)))
+    assert changed.steps[2].inputs.steps == (0, 1)
+    points = system.checkpoints(changed)
+    assert [c.step for c in points] == [0, *range(2, len(changed.steps))]
+    for checkpoint in points[1:]:
+        assert encode(system.resume(disk(checkpoint), None, 1)) == encode(changed)
     told = (Message("user", "Plan nothing.", name="Stranger"),)
     heard = Intervention(step=0, inputs=told, by="test")
     changed = system.resume(checkpoint_at(system, trace, 0), heard, 1)

@@ -10,7 +10,7 @@ Needs the extra `ag2`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,17 +18,18 @@ import msgspec
 
 from tracekit.capture.ag2 import Ag2Capture
 from tracekit.errors import BackendError, UsageError
-from tracekit.replay.adapters.ag2_replies import SILENCE, Reel, Replies
+from tracekit.replay.adapters.ag2_replies import SILENCE, Reel, Replies, joined
 from tracekit.replay.adapters.recording import (
     MemoryRecorder,
     Origin,
+    changed_steps,
     checked,
     expect_step,
     normalised,
     whole,
 )
 from tracekit.replay.tools import RecordedTools, answered
-from tracekit.replay.types import Checkpoint, Intervention
+from tracekit.replay.types import Action, Checkpoint, Intervention
 from tracekit.trace import Agent, Inputs, Outcome, Step, Task, ToolCall, Trace
 
 
@@ -82,7 +83,7 @@ class Ag2System:
     before each recorded reply: on a hub, agents that are woken by one message wait for each other
     only as long as models take their time.
 
-    A dropped message is an empty reply; several actions at one step are one reply. What agents do
+    A dropped message is an empty reply; several actions at one step are one reply, and several steps. What agents do
     inside a tool of another one is resumed at the step of that tool.
     """
 
@@ -113,11 +114,14 @@ class Ag2System:
         """
         origin = self._origin(trace)
         calls = answered(trace)
+        repeated = {
+            at for first, end in spans(origin, len(trace.steps)) for at in range(first + 1, end)
+        }
         found = []
         for step in trace.steps:
             if step.extra.get("error"):
                 break  # a model that failed cannot be made to fail again
-            if _inside(trace, step):
+            if _inside(trace, step) or step.index in repeated:
                 continue
             state = State(
                 task=trace.task,
@@ -138,16 +142,16 @@ class Ag2System:
         for call in state.calls[: state.made]:
             tools.call(call.name, call.arguments)
         origin = state.origin.then(checkpoint.step, intervention, seed)
-        told = _with_silences(state.steps, state.origin, checkpoint.step)
+        earlier = spans(state.origin, checkpoint.step)
         reel = Reel(
-            told,
+            taken(state.steps, earlier),
             intervention,
             again=self.again,
             tools=tools,
             sealed=self.sealed,
             pause=self.pause,
         )
-        return self._played(state.task, origin, reel)
+        return self._played(state.task, origin, reel, state.steps, earlier)
 
     def check(self, trace: Trace) -> Outcome:
         """How the run ended, by the check that the system was given."""
@@ -161,8 +165,15 @@ class Ag2System:
             return Origin(self.name, seed=-1)
         return Origin.of(trace, self.name)
 
-    def _played(self, task: Task, origin: Origin, reel: Reel) -> Trace:
-        """The program from its beginning to its end."""
+    def _played(
+        self,
+        task: Task,
+        origin: Origin,
+        reel: Reel,
+        before: tuple[Step, ...] = (),
+        earlier: Sequence[tuple[int, int]] = (),
+    ) -> Trace:
+        """The program from its beginning to its end; `before` are the steps that are known."""
         recorder = MemoryRecorder()
         try:
             _waited(self._program(task, origin.last_seed, reel, recorder))
@@ -176,10 +187,7 @@ class Ag2System:
                 f"the program did something else than in the recording: {reel.diverged or task.id}; "
                 "it must do the same when it hears the same"
             )
-        gone = {at for at, step in enumerate(reel.steps) if step is SILENCE}
-        if reel.change is not None and reel.change.dropped:
-            gone.add(len(reel.steps))
-        steps = without(changed(steps, len(reel.steps), reel.change), gone)
+        steps = (*before, *after(steps, len(before), reel, earlier))
         known = self.agents(task) if self.agents is not None else ()
         trace = whole(recorded, task, origin, steps, known)
         return msgspec.structs.replace(trace, outcome=self.check(trace))
@@ -228,52 +236,82 @@ def _inside(trace: Trace, step: Step) -> bool:
     return False
 
 
-def _with_silences(steps: Sequence[Step], origin: Origin, before: int) -> list[Step]:
-    """The steps as they were taken, with those that were dropped since."""
-    taken = list(steps)
-    drops = [c for c in origin.changes if c.precedes(before) and c.intervention is not None]
-    for earlier, drop in enumerate(c for c in drops if c.intervention and c.intervention.dropped):
-        taken.insert(drop.step + earlier, SILENCE)
-    return taken
+def spans(origin: Origin, before: int) -> list[tuple[int, int]]:
+    """Where one reply before a step is no step of the trace or several.
+
+    As the index of the first of them, and the one after the last.
+    """
+    made = [c.intervention for c in origin.changes if c.precedes(before)]
+    changes = [(c.step, len(c.actions)) for c in made if c is not None and c.actions is not None]
+    return [(at, at + number) for at, number in changes if number != 1]
 
 
-def _begins(steps: Sequence[Step], taken: Sequence[Step]) -> bool:
-    """Whether the run begins with the recorded contents; of a run, only the last is `final`."""
-    return len(steps) >= len(taken) and all(
-        (step.agent, step.content, step.tools) == (known.agent, known.content, known.tools)
-        for step, known in zip(steps, taken, strict=False)
-        if known is not SILENCE
+def taken(steps: Sequence[Step], earlier: Sequence[tuple[int, int]]) -> list[Step]:
+    """The replies that the steps were: dropped ones too, repeated ones once."""
+    found: list[Step] = []
+    done = 0
+    for first, end in earlier:
+        found += steps[done:first]
+        said = joined([Action.of(step) for step in steps[first:end]])
+        found.append(changed_steps(steps[first], [said])[0] if end > first else SILENCE)
+        done = end
+    return [*found, *steps[done:]]
+
+
+def _begins(steps: Sequence[Step], known: Sequence[Step]) -> bool:
+    """Whether the run begins with the known replies."""
+    return len(steps) >= len(known) and all(
+        (step.agent, step.content, step.tools) == (told.agent, told.content, told.tools)
+        for step, told in zip(steps, known, strict=False)
+        if told is not SILENCE
     )
 
 
-def changed(steps: tuple[Step, ...], at: int, change: Intervention | None) -> tuple[Step, ...]:
-    """The steps with the change as it was asked for: its kind, its addressee, its inputs."""
-    if change is None or at >= len(steps) or change.dropped:
-        return steps
-    step = steps[at]
-    if change.actions is None:
-        step = msgspec.structs.replace(step, inputs=Inputs(messages=change.inputs or ()))
-    else:
-        (first, *rest) = change.actions
-        content = step.content if rest else first.content
-        to = first.to or step.to
-        step = msgspec.structs.replace(step, kind=first.kind, to=to, content=content)
-    return (*steps[:at], step, *steps[at + 1 :])
+def after(
+    steps: Sequence[Step], before: int, reel: Reel, earlier: Sequence[tuple[int, int]]
+) -> Iterator[Step]:
+    """What the trace has after its first `before` steps: the change as it was asked for, the rest.
+
+    `steps` are counted in replies; they and what they refer to are counted anew.
+    """
+    places = _places(before, earlier)
+    for step in steps[len(reel.steps) :]:
+        first = places[-1].stop if places else 0
+        said = [step]
+        change = reel.due(step.index)
+        if change is not None and change.actions is not None:
+            said = changed_steps(step, change.actions)
+            if step.kind == "tool_result":
+                said = [each if each.tools else with_tools(each, step) for each in said]
+        elif change is not None:
+            inputs = Inputs(messages=change.inputs or ())
+            said = [msgspec.structs.replace(step, inputs=inputs)]
+        for n, each in enumerate(said):
+            yield _moved(each, first + n, places)
+        places.append(range(first, first + len(said)))
 
 
-def without(steps: tuple[Step, ...], gone: Collection[int]) -> tuple[Step, ...]:
-    """The steps but for some, with references counted anew."""
-    if not gone:
-        return steps
-    kept = [step for step in steps if step.index not in gone]
-    new = {step.index: at for at, step in enumerate(kept)}
-    return tuple(_moved(step, new) for step in kept)
+def with_tools(step: Step, answered: Step) -> Step:
+    """An answer that does not say which call it answers."""
+    return msgspec.structs.replace(step, tools=answered.tools)
 
 
-def _moved(step: Step, new: dict[int, int]) -> Step:
+def _places(steps: int, earlier: Sequence[tuple[int, int]]) -> list[range]:
+    """For each reply, the steps of the trace that it is."""
+    found: list[range] = []
+    done = 0
+    for first, end in earlier:
+        found += [range(at, at + 1) for at in range(done, first)]
+        found.append(range(first, end))
+        done = end
+    return [*found, *(range(at, at + 1) for at in range(done, steps))]
+
+
+def _moved(step: Step, index: int, places: Sequence[range]) -> Step:
+    """A step at its place in the trace."""
     inputs = step.inputs
     if inputs is not None:
-        known = tuple(new[index] for index in inputs.steps if index in new)
-        inputs = msgspec.structs.replace(inputs, steps=known)
-    parent = new.get(step.parent) if step.parent is not None else None
-    return msgspec.structs.replace(step, index=new[step.index], parent=parent, inputs=inputs)
+        heard = tuple(at for reply in inputs.steps for at in places[reply])
+        inputs = msgspec.structs.replace(inputs, steps=heard)
+    parent = next(iter(places[step.parent]), None) if step.parent is not None else None
+    return msgspec.structs.replace(step, index=index, parent=parent, inputs=inputs)
