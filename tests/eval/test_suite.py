@@ -154,8 +154,12 @@ def test_lodo_does_not_go_with_shipped_weights(root):
 def test_labels_without_steps_give_dashes_not_zeros(root):
     board = evaluate("mast", [Modal()], root, folds=2)
     assert row(board, "modal").cells == {}
-    assert row(board, "uniform").cells == {}
+    assert [r.method for r in board.rows] == ["modal", "frequent-modes"]
+    assert board.idle == ("constant", "first-speaker", "last-speaker", "uniform")
+    assert "Left out" in tables.as_text(board)
     assert board.pairs == ()
+    alone = evaluate("mast", ["constant"], root, folds=2)
+    assert [r.method for r in alone.rows] == ["frequent-modes"]
     assert "step %" not in tables.as_markdown(board)
     suite = evaluate_all([Modal()], root, folds=2)
     (line,) = [
@@ -235,6 +239,25 @@ def test_progress_names_the_benchmark(root):
     evaluate_all([Modal()], root, folds=4, progress=lambda *event: told.append(event[2]))
     assert told[0] == "who-and-when: modal, seed 0"
     assert any(what.startswith("mast: ") for what in told)
+
+
+def test_agents_without_steps(tmp_path):
+    """AEGIS: two of three agents are faulty; the first answer, and all of them, by hand."""
+    lines = [
+        json.dumps(lay.aegis(f"a{i}", f"What is {i}?", "ABC", [("A", "FM-1.1"), ("B", "FM-3.2")]))
+        for i in range(4)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    board = evaluate("aegis", [Modal("FM-1.1", "FM-2.1")], tmp_path / "rows.jsonl", folds=2)
+    cells = row(board, "modal").cells
+    assert "step" not in cells
+    assert cells["agent"].value == 1.0
+    assert cells["agent_micro"].value == pytest.approx(2 / 3, abs=1e-6)  # A found of A and B
+    assert cells["mode_micro"].value == 0.5
+    assert cells["pair_micro"].value == 0.5
+    assert cells["pair_macro"].value == pytest.approx(1 / 3, abs=1e-6)
+    assert row(board, "uniform").cells["agent"].value == pytest.approx(2 / 3, abs=1e-6)
+    assert board.idle == ("constant",)
 
 
 # --- the Hub ---

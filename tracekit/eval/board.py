@@ -120,6 +120,8 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     """`folds`: fitted out of fold; `lodo`: fitted on other benchmarks alone."""
     outside: tuple[str, ...] = ()
     """Under `lodo`, the benchmarks that methods were fitted on."""
+    idle: tuple[str, ...] = ()
+    """Rows left out because the labels name no step, or no agent either."""
     notes: tuple[str, ...] = ()
     """What the benchmark itself has to say about its labels, in sentences."""
     columns: dict[str, str] = {}
@@ -281,6 +283,8 @@ def pairs(
             for metric in metrics:
                 right[case.method, metric][case.trace_id] = getattr(case.scores, metric)
     names = [entry.name for entry in entries if entry.name not in (EXPECTED, FREQUENT)]
+    if not names:
+        return
     metrics = [metric for metric in metrics if None not in right[names[0], metric].values()]
     for subset in parts(subsets):
         inside = [trace for trace, part in subset_of.items() if subset in (part, POOLED)]

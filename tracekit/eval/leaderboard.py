@@ -91,8 +91,10 @@ def compare(
     progress: Progress | None = None,
 ) -> Leaderboard:
     """The leaderboard of a benchmark that is read already; `pool` is empty but under `lodo`."""
-    entries = [_entry(analyzer, dataset, config) for analyzer in chosen]
-    entries.append(Entry(name=EXPECTED, analyzer=None, fit="exact"))
+    idle = _idle(dataset)
+    entries = [_entry(a, dataset, config) for a in chosen if a.name not in idle]
+    if EXPECTED not in idle:
+        entries.append(Entry(name=EXPECTED, analyzer=None, fit="exact"))
     modes = bench.modes if isinstance(bench, Vocabulary) else ()
     strict = config.scorer == "strict"
     if strict and modes:
@@ -114,6 +116,7 @@ def compare(
         refit=config.refit,
         folds=config.folds,
         seeds=config.seeds,
+        idle=tuple(sorted(idle)),
         n=len(dataset.items),
         groups=len({item.group for item in dataset.items}),
         unlabelled=dataset.unlabelled,
@@ -145,6 +148,13 @@ def chosen_methods(methods: Sequence[str | Analyzer]) -> list[Analyzer]:
         if name == EXPECTED:
             raise UsageError(f"{EXPECTED!r} is the table's own row; give the method another name")
     return named + [registry.get("analyzers", name) for name in REFERENCES if name not in names]
+
+
+def _idle(dataset: Dataset) -> frozenset[str]:
+    """The references that have nothing to say where no step, or no agent either, is labelled."""
+    if dataset.has_steps:
+        return frozenset()
+    return frozenset({"constant"} if dataset.has_agents else {*REFERENCES, EXPECTED})
 
 
 def _entry(analyzer: Analyzer, dataset: Dataset, config: EvalConfig) -> Entry:

@@ -83,6 +83,9 @@ def caption(board: Leaderboard) -> list[str]:
             "Modes are those of the suspects accused; a method that names none has a dash, not 0."
             " `frequent-modes` says the most frequent modes of the other folds of every run."
         )
+    if board.idle:
+        rows = ", ".join(f"`{name}`" for name in board.idle)
+        lines.append(f"Left out, because no label names what they answer: {rows}.")
     lines += board.notes
     if board.unlabelled:
         lines.append(f"Not scored: {board.unlabelled} runs without such a label.")

@@ -36,6 +36,9 @@ class WhoAndWhen:
     name: ClassVar[str] = "who-and-when"
     definition: ClassVar[Definition] = "decisive"
     base: ClassVar[int] = 0
+    notes: ClassVar[tuple[str, ...]] = (
+        "In 6 of the whole set's 184 runs the labelled agent did not take the labelled step.",
+    )
 
     def load(self, path: Path) -> Iterator[Trace | Problem]:
         """The runs under `path`; raises `InputError` when neither part is found there.
