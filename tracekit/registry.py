@@ -76,6 +76,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "generic-text": "tracekit.ingest.readers.generic_text:GenericText",
     },
     "analyzers": {
+        "compact": "tracekit.analyzers.compact.analyzer:Compact",
         "constant": "tracekit.analyzers.baselines:Constant",
         "first-error": "tracekit.analyzers.first_error:FirstError",
         "first-speaker": "tracekit.analyzers.baselines:FirstSpeaker",
