@@ -112,11 +112,12 @@ def example() -> str:
 
 
 def contracts() -> str:
-    """What readers, analyzers and systems promise."""
+    """What readers, analyzers, systems and manipulators promise."""
     promises = [
         ("reader", rules.READER),
         ("analyzer", rules.ANALYZER),
         ("system", rules.REPLAYABLE),
+        ("manipulator", rules.MANIPULATOR),
     ]
     rows = [[kind, f"`{name}`", text] for kind, table in promises for name, text in table.items()]
     return table(["plug-in", "rule", "promise"], rows)

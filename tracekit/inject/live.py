@@ -16,6 +16,7 @@ import msgspec
 from tracekit.errors import ContractError, InjectionError, UsageError
 from tracekit.inject.modes import mode as mode_of
 from tracekit.inject.modes import place
+from tracekit.inject.strategies import gist, refuse_nothing
 from tracekit.inject.types import Fault, Injected, Scene, Strategy
 from tracekit.protocols import Manipulator, Replayable
 from tracekit.replay.types import Action, Checkpoint, Intervention
@@ -236,7 +237,7 @@ class _Work:
             raise ContractError(f"the system changed steps before step {at} of {self.trace.id}")
         if change.actions is not None:
             said = trace.steps[at : at + len(change.actions)]
-            if [_gist(Action.of(one)) for one in said] != [_gist(one) for one in change.actions]:
+            if [gist(Action.of(one)) for one in said] != [gist(one) for one in change.actions]:
                 raise InjectionError(f"step {at}: the system did not take the change")
             if at >= len(trace.steps):
                 raise InjectionError(f"step {at} was the last: dropped, nothing is left to see")
@@ -256,23 +257,8 @@ class _Work:
         raise InjectionError(f"the system does not end after step {at}")
 
 
-def refuse_nothing(trace: Trace, change: Intervention) -> None:
-    """Raise `InjectionError` for a change that is what was recorded anyway."""
-    step = trace.steps[change.step]
-    same = change.actions is not None and [_gist(a) for a in change.actions] == [
-        _gist(Action.of(step))
-    ]
-    if same or (change.actions is None and change.inputs is None):
-        raise InjectionError(f"step {change.step} of {trace.id}: the change changes nothing")
-
-
 def _same(one: object, other: object) -> bool:
-    return _gist(Action.of(one)) == _gist(Action.of(other))  # type: ignore[arg-type]
-
-
-def _gist(action: Action) -> tuple[object, ...]:
-    """An action without its addressee, which a system may fill in."""
-    return action.content, action.kind, action.tools
+    return gist(Action.of(one)) == gist(Action.of(other))  # type: ignore[arg-type]
 
 
 def _scene(

@@ -17,9 +17,10 @@ import msgspec
 
 from tracekit.errors import InjectionError, UsageError
 from tracekit.inject import wording
-from tracekit.inject.live import check_fault, refuse_nothing
+from tracekit.inject.live import check_fault
 from tracekit.inject.modes import mode as mode_of
 from tracekit.inject.modes import place
+from tracekit.inject.strategies import refuse_nothing
 from tracekit.inject.types import Fault, Injected, Scene
 from tracekit.protocols import Manipulator
 from tracekit.replay.types import Action, Intervention

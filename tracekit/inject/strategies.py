@@ -6,6 +6,7 @@ agent then acts by itself on what it was given.
 
 from __future__ import annotations
 
+from tracekit.errors import InjectionError
 from tracekit.inject.types import Scene
 from tracekit.replay.types import Action, Intervention
 from tracekit.trace import Message, Trace
@@ -77,3 +78,18 @@ def altered(messages: Given, at: int, content: str) -> Given:
     """The messages with another text in one place."""
     old = messages[at]
     return (*messages[:at], Message(old.role, content, name=old.name), *messages[at + 1 :])
+
+
+def refuse_nothing(trace: Trace, change: Intervention) -> None:
+    """Raise `InjectionError` for a change that is what was recorded anyway."""
+    step = trace.steps[change.step]
+    same = change.actions is not None and [gist(a) for a in change.actions] == [
+        gist(Action.of(step))
+    ]
+    if same or (change.actions is None and change.inputs is None):
+        raise InjectionError(f"step {change.step} of {trace.id}: the change changes nothing")
+
+
+def gist(action: Action) -> tuple[object, ...]:
+    """An action without its addressee, which a system may fill in."""
+    return action.content, action.kind, action.tools

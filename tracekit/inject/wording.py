@@ -31,6 +31,8 @@ VERDICTS: tuple[tuple[str, str], ...] = (
     ("unverified", "verified"), ("no", "yes"), ("false", "true"),
 )  # fmt: skip
 """Verdicts against and for."""
+_OTHER = {old: new for pair in VERDICTS for old, new in (pair, pair[::-1])}
+_VERDICT = re.compile(rf"\b(?:{'|'.join(sorted(_OTHER, key=len, reverse=True))})\b", re.I)
 VERDICT_WORDS = frozenset(word for pair in VERDICTS for side in pair for word in side.split())
 
 
@@ -94,13 +96,12 @@ def other_verdict(text: str) -> str | None:
     >>> other_verdict("I went over it: the total is correct.")
     'I went over it: the total is incorrect.'
     """
-    best: tuple[int, int, str] | None = None
-    for pair in VERDICTS:
-        for old, new in (pair, pair[::-1]):
-            for match in re.finditer(rf"\b{old}\b", text, re.I):
-                if best is None or match.end() > best[1]:
-                    best = (match.start(), match.end(), _cased(new, match[0]))
-    return None if best is None else text[: best[0]] + best[2] + text[best[1] :]
+    found = None
+    for found in _VERDICT.finditer(text):  # noqa: B007 - the last one counts
+        pass
+    if found is None:
+        return None
+    return text[: found.start()] + _cased(_OTHER[found[0].lower()], found[0]) + text[found.end() :]
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

@@ -121,7 +121,9 @@ class HubServer:
         for method, pattern, act in _ROUTES:
             found = re.fullmatch(pattern, request.path)
             if found and request.method in method:
-                return act(self, request, {k: unquote(v) for k, v in found.groupdict().items() if v})
+                return act(
+                    self, request, {k: unquote(v) for k, v in found.groupdict().items() if v}
+                )
         raise Refused(404, "", f"no such path: {request.path}")
 
     def _signed_in(self, request: Request) -> bool:

@@ -63,6 +63,20 @@ REPLAYABLE = {
 }
 """What a system that can be replayed promises; `seeded` and `exact` only if it is asked to be."""
 
+MANIPULATOR = {
+    "name": "a name in lower case, digits and dashes",
+    "modes": "`modes` is a frozenset of codes of `tracekit.inject.modes`",
+    "refuses": "apply raises InjectionError where it cannot strike, and nothing else",
+    "intervention": "apply returns an Intervention for the step of the scene",
+    "roster": "whoever is addressed is on the roster",
+    "changes": "a change is another one than what was recorded",
+    "seeded": "equal scenes and generators give equal changes, whatever the global generators say",
+    "input-unchanged": "the scene is not changed",
+    "strikes": "it can strike at least one of the runs given, in one of its modes",
+    "no-network": "no socket is opened, unless it is declared with `online=True`",
+}
+"""What a manipulator promises."""
+
 
 def broken(subject: str, rule: str, detail: str) -> ContractError:
     """The error that says which promise was broken, and how.
@@ -70,6 +84,11 @@ def broken(subject: str, rule: str, detail: str) -> ContractError:
     >>> print(broken("reader 'demo'", "deterministic", "log.json"))
     reader 'demo' breaks [deterministic] the same file gives the same bytes twice: log.json
     """
-    kinds = {"reader": READER, "analyzer": ANALYZER, "system": REPLAYABLE}
+    kinds = {
+        "reader": READER,
+        "analyzer": ANALYZER,
+        "system": REPLAYABLE,
+        "manipulator": MANIPULATOR,
+    }
     promises = kinds[subject.partition(" ")[0]]
     return ContractError(f"{subject} breaks [{rule}] {promises[rule]}: {detail}")

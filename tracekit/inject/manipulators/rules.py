@@ -38,6 +38,7 @@ class Rules:
                 f"{scene.trace.id}: rules find no hold for {scene.mode} by {scene.strategy} "
                 f"in step {scene.step}"
             )
+        strategies.refuse_nothing(scene.trace, made)
         return msgspec.structs.replace(made, by=NAME)
 
 

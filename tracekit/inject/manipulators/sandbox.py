@@ -22,6 +22,7 @@ from tracekit.inject.strategies import (
     dropped,
     forgotten,
     given,
+    refuse_nothing,
     said_instead,
     told_instead,
 )
@@ -57,6 +58,7 @@ class SandboxNative:
                 f"{scene.trace.id}: {scene.mode} by {scene.strategy} finds no occasion "
                 f"in step {scene.step}"
             )
+        refuse_nothing(scene.trace, made)
         return made
 
 
