@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 ARGS ?=
 CASES ?= 22000
+FAILURES ?= 50000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --editable
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types build docs fuzz train-linear lock clean
+.PHONY: help demo test lint types build docs fuzz train-linear dataset-injected lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +44,9 @@ fuzz: $(VENV)/.dev ## a million random logs for the readers, with coverage; hour
 
 train-linear: $(VENV)/.dev ## refit the weights of the linear method from $TRACEKIT_DATA
 	$(BIN)/python -m tracekit.analyzers.linear_fit --data "$${TRACEKIT_DATA:?is not set}"
+
+dataset-injected: $(VENV)/.dev ## 50,000 failures with known causes in datasets/injected; 20 minutes (FAILURES=50000)
+	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n $(FAILURES) -o datasets/injected
 
 lock: ## resolve constraints.txt anew, with today's newest releases
 	PYTHON=$(PYTHON) .ci/lock

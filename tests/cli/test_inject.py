@@ -1,0 +1,114 @@
+"""`tracekit inject`: a data set from the command line."""
+
+import json
+
+import pytest
+
+SMALL = ("--n", "4", "--family", "arithmetic", "--topology", "chain", "--no-leaks")
+
+SYSTEM = '''
+from tracekit.replay.sandbox.system import Sandbox
+
+class Plain:
+    """A system of somebody else's: replayable, and nothing more."""
+
+    def __init__(self):
+        self._inner = Sandbox("arithmetic", "chain")
+
+    def run(self, task, seed):
+        return self._inner.run(task, seed)
+
+    def checkpoints(self, trace):
+        return self._inner.checkpoints(trace)
+
+    def resume(self, checkpoint, intervention, seed):
+        return self._inner.resume(checkpoint, intervention, seed)
+
+    def check(self, trace):
+        return self._inner.check(trace)
+
+
+class Broken(Plain):
+    def run(self, task, seed):
+        raise RuntimeError("the server is on fire")
+'''
+
+
+def test_a_set_is_built_counted_and_read_again(run, tmp_path):
+    out = tmp_path / "set"
+    done = run("inject", *SMALL, "-o", out, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert (told["verified"], told["wanted"], told["leaks"]) == (4, 4, [])
+    assert {path.name for path in out.iterdir()} == {"README.md", "data", "manifest.json"}
+    again = run("ingest", str(out / "data"), "-o", str(tmp_path / "traces.jsonl"), "--json")
+    assert again.code == 0, again.err
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert run("inject", *SMALL, "-o", out, "--quiet").code == 0
+    assert {path: path.read_bytes() for path in before} == before
+    assert run("inject", *SMALL, "-o", out, "--fresh").code == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_another_set_in_the_way_is_a_usage_error(run, tmp_path):
+    assert run("inject", *SMALL, "-o", tmp_path).code == 0
+    done = run("inject", *SMALL, "--seed", "1", "-o", tmp_path)
+    assert done.code == 2
+    assert "belongs to another data set" in done.err
+    assert run("inject", *SMALL, "--seed", "1", "--fresh", "-o", tmp_path).code == 0
+
+
+def test_the_report_tells_people(run, tmp_path):
+    done = run("inject", *SMALL, "--modes", "FM-2.6,FM-3.1", "-o", tmp_path)
+    assert done.code == 0, done.err
+    assert "4 with a decisive step" in done.out
+
+
+@pytest.fixture
+def plain(tmp_path, monkeypatch):
+    """A system in a module of its own, and tasks for it."""
+    from tracekit.replay.sandbox.system import Sandbox
+
+    (tmp_path / "somebody.py").write_text(SYSTEM)
+    tasks = [task for task, _ in zip(Sandbox("arithmetic").tasks(5), range(20), strict=False)]
+    lines = [
+        json.dumps({"question": t.question, "expected": t.expected, "id": t.id}) for t in tasks
+    ]
+    (tmp_path / "tasks.jsonl").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_system_of_ones_own(run, tmp_path):
+    own = ("--system", "somebody:Plain", "--tasks", "tasks.jsonl", "--no-leaks")
+    done = run("inject", *own, "--n", "3", "--workers", "1", "-o", "out", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["verified"] == 3
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["spec"]["system"] == "somebody:Plain"
+    assert manifest["spec"]["manipulator"] == "rules"
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_system_that_breaks_is_named(run):
+    own = ("--system", "somebody:Broken", "--tasks", "tasks.jsonl", "--no-leaks")
+    done = run("inject", *own, "--n", "3", "--workers", "1", "-o", "out")
+    assert done.code == 4
+    assert "somebody:Broken" in done.err
+    assert "on fire" in done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--family", "cooking"), "no family is named 'cooking'"),
+        (("--modes", "FM-7.7"), "no mode 'FM-7.7'"),
+        (("--system", "a:b"), "needs tasks"),
+        (("--manipulator", "nobody"), "no manipulator is named"),
+    ],
+)
+def test_what_cannot_be_done_is_said(run, tmp_path, args, says):
+    done = run("inject", "--n", "2", "--no-leaks", "-o", tmp_path / "x", *args)
+    assert done.code == 2
+    assert says in done.err
