@@ -206,3 +206,15 @@ def test_huge_texts_are_cut_and_the_file_stays_modest():
         [(trace, Attribution("big", Method("m"), (Suspect("a", 3, 0.5),)))], text_limit=90
     )
     assert len(small) < 100_000
+
+
+def test_one_quote_stands_once_with_all_its_reasons(failed):
+    trace, verdict = failed
+    suspect = verdict.suspects[0]
+    quoted = next(item for item in suspect.evidence if item.quote)
+    again = msgspec.structs.replace(quoted, shows="late <b>in</b> the run", weight=0.25)
+    suspect = msgspec.structs.replace(suspect, evidence=(quoted, again))
+    document = render([(trace, msgspec.structs.replace(verdict, suspects=(suspect,)))])
+    assert document.count("<blockquote>") == 1
+    assert "a claim without a source <span" in document
+    assert "; late &lt;b&gt;in&lt;/b&gt; the run <span" in document

@@ -1,6 +1,7 @@
 import io
 import re
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -43,7 +44,7 @@ def test_the_table_answers_who_where_and_how_sure(failed, unknown, succeeded):
 def test_the_detail_has_suspects_with_evidence(failed):
     text = plain(verdict_detail(*failed))
     assert "“opened in 1937”  a claim without a source +2.50" in text
-    assert "the tool failed at step 1 +0.50" in text
+    assert "the tool failed +0.50 at step 1" in text
     assert re.search(r"^2  ██·+ +25 %  Searcher  step 1$", text, re.MULTILINE)
     assert "Suspect set (80%)  steps 2, 1" in text
     assert "the log names no model for step 3" in text
@@ -128,3 +129,15 @@ def test_width_away_from_a_terminal(monkeypatch):
     assert console(io.StringIO()).width == 100
     monkeypatch.setenv("COLUMNS", "60")
     assert console(io.StringIO()).width == 60
+
+
+def test_one_quote_stands_once_with_all_its_reasons(failed):
+    trace, verdict = failed
+    suspect = verdict.suspects[0]
+    quoted = next(item for item in suspect.evidence if item.quote)
+    again = msgspec.structs.replace(quoted, shows="late in the run", weight=0.25)
+    suspect = msgspec.structs.replace(suspect, evidence=(*suspect.evidence, again))
+    verdict = msgspec.structs.replace(verdict, suspects=(suspect, *verdict.suspects[1:]))
+    text = plain(verdict_detail(trace, verdict))
+    assert text.count("“opened in 1937”") == 2, "in the sentence and once below"
+    assert "a claim without a source +2.50; late in the run +0.25" in text

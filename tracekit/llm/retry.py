@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from typing import TypeVar
 
 from tracekit.llm.endpoint import Retry
@@ -27,6 +28,18 @@ async def retried(attempt: Callable[[], Awaitable[T]], policy: Retry) -> T:
     )
     result: T = await again(lambda error: pause(error, policy), attempt)
     return result
+
+
+def silence() -> None:
+    """Let retries say nothing at all, in the whole process: for programs whose stdout is data.
+
+    Where structlog is installed, stamina would report each retry through it, on stdout. Without
+    stamina there is nothing to silence.
+    """
+    if find_spec("stamina") is not None:
+        import stamina.instrumentation
+
+        stamina.instrumentation.set_on_retry_hooks([])
 
 
 def pause(error: BaseException, policy: Retry) -> bool | float:

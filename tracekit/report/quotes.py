@@ -24,6 +24,20 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     """Characters of the log that stand here and are not shown; such a span has no text."""
 
 
+def gathered(evidence: Iterable[Evidence]) -> list[tuple[Evidence, ...]]:
+    """Evidence that quotes the same words, together: one quote, several reasons, in given order.
+
+    >>> same = [Evidence(step=1, quote="a", end=1, shows=shows) for shows in ("late", "wrong")]
+    >>> [[item.shows for item in items] for items in gathered([*same, Evidence(step=2)])]
+    [['late', 'wrong'], ['']]
+    """
+    found: dict[object, list[Evidence]] = {}
+    for number, item in enumerate(evidence):
+        place = (item.step, item.start, item.end, item.quote) if item.quote.strip() else number
+        found.setdefault(place, []).append(item)
+    return [tuple(items) for items in found.values()]
+
+
 def spans(content: str, evidence: Iterable[Evidence] = (), limit: int = 8_000) -> tuple[Span, ...]:
     """The content as spans, at most about `limit` characters of it besides the quotes.
 

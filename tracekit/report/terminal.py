@@ -21,6 +21,7 @@ from tracekit.attribution import Attribution, Evidence, Suspect
 from tracekit.errors import Problem
 from tracekit.report.explain import agent_name, explain, percent, reason
 from tracekit.report.facts import arguments, method_name, pointer, run_facts, step_facts
+from tracekit.report.quotes import gathered
 from tracekit.report.visible import one_line, visible
 from tracekit.trace import Step, ToolCall, Trace
 
@@ -78,7 +79,7 @@ def verdict_detail(trace: Trace, attribution: Attribution, *, top: int = 3) -> R
     for rank, suspect in enumerate(attribution.suspects[:top], 1):
         parts.append(Text())
         parts.append(_suspect_head(trace, rank, suspect))
-        parts += [_evidence(suspect, item) for item in suspect.evidence]
+        parts += [_evidence(suspect, items) for items in gathered(suspect.evidence)]
     facts = [*run_facts(trace, attribution), ("Method", method_name(attribution.method))]
     facts += [("Warning", one_line(warning, 400)) for warning in attribution.warnings]
     return Group(*parts, Text(), _facts(facts))
@@ -196,11 +197,14 @@ def _suspect_head(trace: Trace, rank: int, suspect: Suspect) -> Text:
     return head
 
 
-def _evidence(suspect: Suspect, item: Evidence) -> RenderableType:
-    text = Text(f"“{one_line(item.quote, 240)}”" if item.quote.strip() else "", overflow="fold")
-    where = "" if item.step == suspect.step else f" at step {item.step}"
-    weight = f" {item.weight:+.2f}" if item.weight else ""
-    note = f"{one_line(item.shows, 160)}{where}{weight}".strip()
+def _evidence(suspect: Suspect, items: Sequence[Evidence]) -> RenderableType:
+    """One quote with every reason for which it is quoted."""
+    quote = items[0].quote
+    text = Text(f"“{one_line(quote, 240)}”" if quote.strip() else "", overflow="fold")
+    where = "" if items[0].step == suspect.step else f" at step {items[0].step}"
+    weighed = (f" {item.weight:+.2f}" if item.weight else "" for item in items)
+    notes = [f"{one_line(item.shows, 160)}{w}" for item, w in zip(items, weighed, strict=True)]
+    note = f"{'; '.join(filter(None, notes))}{where}".strip()
     if note:
         text.append(("  " if text else "") + note, "dim")
     return Padding(text, (0, 0, 0, 3))

@@ -6,6 +6,7 @@ Every string here is already `visible`; escaping is the template's and the scrip
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from tracekit.attribution import Attribution, Evidence, Suspect
 from tracekit.report.explain import explain, reason
 from tracekit.report.facts import NAME, arguments, method_name, pointer, run_facts, step_facts
-from tracekit.report.quotes import Span, spans
+from tracekit.report.quotes import Span, gathered, spans
 from tracekit.report.visible import one_line, visible
 from tracekit.trace import Agent, ToolCall, Trace
 
@@ -69,13 +70,19 @@ class StepView(msgspec.Struct, frozen=True, omit_defaults=True):
     """`path:line` or `path#record` of the leading raw record."""
 
 
+class ReasonView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why words are quoted."""
+
+    shows: str
+    weight: float
+
+
 class QuoteView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A piece of evidence."""
+    """Words quoted as evidence, once for all their reasons."""
 
     step: int
     quote: str
-    shows: str
-    weight: float
+    reasons: tuple[ReasonView, ...]
 
 
 class SuspectView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -253,11 +260,13 @@ def _suspect(rank: int, suspect: Suspect, places: dict[str, int]) -> SuspectView
         step=suspect.step,
         probability=_rounded(suspect.probability),
         modes=tuple(one_line(mode, NAME) for mode in suspect.modes),
-        evidence=tuple(
-            QuoteView(item.step, one_line(item.quote, 320), one_line(item.shows, 160), item.weight)
-            for item in suspect.evidence
-        ),
+        evidence=tuple(_quote(items) for items in gathered(suspect.evidence)),
     )
+
+
+def _quote(items: Sequence[Evidence]) -> QuoteView:
+    reasons = tuple(ReasonView(one_line(item.shows, 160), item.weight) for item in items)
+    return QuoteView(items[0].step, one_line(items[0].quote, 320), reasons)
 
 
 def _cut(text: str, limit: int) -> str:

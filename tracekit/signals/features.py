@@ -103,7 +103,7 @@ FEATURES: tuple[Feature, ...] = (
         "question",
         lambda r: r.overlap * _after_opening(r),
         "share of the question's words, 0 to 1; 0 until the first agent has acted",
-        "takes up the question itself",
+        "restates the task's own words: sets the direction",
     ),
     Feature(
         "introduces",

@@ -16,6 +16,7 @@ from tracekit.ingest.outcomes import outcomes_from
 from tracekit.ingest.redact import redactor_for
 from tracekit.ingest.sniff import reader_of
 from tracekit.ingest.sources import Limits
+from tracekit.llm.retry import silence
 from tracekit_cli import options
 from tracekit_cli.output import note, redacted, report_problems
 from tracekit_cli.settings import parse_settings
@@ -104,6 +105,8 @@ def command(
     if outcome_from is not None:
         sys.path.append(os.getcwd())  # a check lies beside the logs more often than on the path
     analyzer, chosen = choose(method, model)
+    if "llm" in analyzer.needs:
+        silence()
     given = parse_settings(set, chosen.get("model"))
     request = Request(
         paths=tuple(paths),

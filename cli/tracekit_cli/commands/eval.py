@@ -14,6 +14,7 @@ from tracekit.eval import suite_tables, tables
 from tracekit.eval.config import EvalConfig, Protocol, Scorer
 from tracekit.eval.leaderboard import Progress, evaluate
 from tracekit.eval.suite import evaluate_all
+from tracekit.llm.retry import silence
 from tracekit.protocols import Analyzer
 from tracekit.store import atomic
 from tracekit_cli import options
@@ -117,6 +118,7 @@ def command(
     names += [name.strip() for given in method or () for name in given.split(",") if name.strip()]
     if not names:
         raise UsageError("nothing to score: name a method (-m) or a model (--model)")
+    silence()  # a method may ask a model
     with bar("evaluating", None, quiet=quiet) as tick:
         told = _told(benchmark, names, data, config, lambda _done, _total, what: tick(what))
     if json:
