@@ -1,7 +1,10 @@
 """Programs of agents cannot reach out: not by the front door, and not through the windows."""
 
+import errno
 import os
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -65,6 +68,95 @@ def test_the_network_is_out_of_reach():
         assert evaluate(source, "solve", ((),)).error
         with pytest.raises(TimeoutError):
             server.accept()
+
+
+WITHOUT_THE_HOOK = """
+import importlib.util, os, socket, subprocess, sys
+spec = importlib.util.spec_from_file_location("jail_child", {child!r})
+child = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(child)
+sys.addaudithook = lambda hook: None
+opened = socket.socket()
+child.limit()
+attempts = {{
+    "connect": lambda: opened.connect(("127.0.0.1", {port})),
+    "socket": socket.socket,
+    "open": lambda: os.open("/etc/passwd", os.O_RDONLY),
+    "write": lambda: os.open({target!r}, os.O_WRONLY | os.O_CREAT),
+    "mkdir": lambda: os.mkdir({target!r}),
+    "listdir": lambda: os.listdir("/"),
+    "stat": lambda: os.stat("/etc/passwd"),
+    "unlink": lambda: os.unlink({kept!r}),
+    "rename": lambda: os.rename({kept!r}, {target!r}),
+    "chdir": lambda: os.chdir("/"),
+    "fork": os.fork,
+    "exec": lambda: os.execv("/bin/touch", ["touch", {target!r}]),
+    "run": lambda: subprocess.run(["/bin/touch", {target!r}]),
+    "kill": lambda: os.kill(os.getppid(), 9),
+    "pipe": os.pipe,
+    "root": lambda: os.setuid(0),
+}}
+for name, attempt in attempts.items():
+    try:
+        attempt()
+    except OSError as error:
+        os.write(1, f"{{name}} {{error.errno}}\\n".encode())
+    else:
+        os.write(1, f"{{name}} done\\n".encode())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the filter is that of Linux")
+def test_the_kernel_holds_without_the_hook(tmp_path):
+    """As if a program had got rid of the audit hook and had every module at hand."""
+    tmp_path.chmod(0o777)
+    kept = tmp_path / "kept"
+    kept.touch()
+    target = tmp_path / "escaped"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        code = WITHOUT_THE_HOOK.format(
+            child=str(jail.CHILD),
+            port=server.getsockname()[1],
+            target=str(target),
+            kept=str(kept),
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    tried = dict(line.split() for line in done.stdout.splitlines())
+    assert len(tried) == 16, done.stderr
+    refused = {str(errno.EPERM), str(errno.EACCES), str(errno.EMFILE), str(errno.EAGAIN)}
+    assert {name for name, end in tried.items() if end not in refused} == set()
+    assert kept.exists()
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import re\ndef solve(xs): return re.match('(a+)+$', 'a' * 60 + 'b')",
+        "def solve(xs): return 7 ** 10 ** 9",
+        "def solve(xs):\n  try:\n    while True: pass\n  finally:\n    solve(xs)",
+    ],
+)
+def test_time_is_limited_in_native_code_too(source):
+    began = time.monotonic()
+    assert evaluate(source, "solve", ((1,),)).error in (
+        "out of time",
+        "MemoryError: more than the limit",
+    )
+    assert time.monotonic() - began < 10
+
+
+def test_floods_and_crashes_are_errors():
+    flood = "def solve(xs): return [['x' * 900] * 900] * 900"
+    assert evaluate(flood, "solve", ((1,),)).error
+    deep = "def solve(xs):\n  xs = []\n  for _ in range(10**5): xs = [xs]\n  return xs"
+    assert evaluate(deep, "solve", ((1,),)).error
+    assert evaluate("def solve(xs): return solve(xs)", "solve", ((1,),)).error.startswith(
+        "RecursionError"
+    )
 
 
 def test_time_is_limited():
