@@ -16,8 +16,9 @@ import msgspec
 
 from tracekit.capture.ag2 import Ag2Capture
 from tracekit.optional import require
-from tracekit.replay.adapters.ag2 import Ag2System, State
+from tracekit.replay.adapters.ag2 import Ag2System, State, spans, taken
 from tracekit.replay.adapters.ag2 import Team as Agents
+from tracekit.replay.adapters.ag2_replies import SILENCE
 from tracekit.replay.adapters.team import Team
 from tracekit.replay.sandbox.state import Member, Turn
 from tracekit.replay.types import Action, Checkpoint, Intervention
@@ -77,7 +78,10 @@ class DemoAg2(Ag2System):
     def correct(self, checkpoint: Checkpoint) -> Intervention:
         """The right action in place of the next one, given what its agent has before it."""
         state = State.of(checkpoint)
-        action = self.team.right(state.task, state.steps, state.at)
+        replies = taken(state.steps, spans(state.origin, checkpoint.step))
+        known = [None if reply is SILENCE else reply for reply in replies]
+        agenda, steps = self.team.before(state.task, known)
+        action = self.team.right(state.task, agenda, steps, state.at)
         return Intervention(step=checkpoint.step, actions=(action,), by=f"{self.name}:correct")
 
     def is_correct(self, checkpoint: Checkpoint, action: Action) -> bool:

@@ -89,7 +89,9 @@ class DemoLangGraph(LangGraphSystem):
     def correct(self, checkpoint: Checkpoint) -> Intervention:
         """The right action in place of the next one, given what its agent has before it."""
         state = State.of(checkpoint)
-        action = self.team.right(state.task, state.steps, state.at)
+        values = self.values(checkpoint)
+        agenda = [msgspec.convert(turn, Turn) for turn in values["agenda"]]
+        action = self.team.right(state.task, agenda, steps_of(values["messages"]), state.at)
         return Intervention(step=checkpoint.step, actions=(action,), by=f"{self.name}:correct")
 
     def is_correct(self, checkpoint: Checkpoint, action: Action) -> bool:

@@ -141,31 +141,30 @@ class Team:
         name = self.settings.family
         return meaning(name, action) == meaning(name, right)
 
-    def before(self, task: Task, steps: Sequence[Step]) -> tuple[list[Turn], list[Step]]:
-        """The turns to come after the steps of a trace, and the steps with their addressees.
+    def before(self, task: Task, replies: Sequence[Step | None]) -> tuple[list[Turn], list[Step]]:
+        """The turns to come after some replies, and the replies with their addressees.
 
-        Frameworks do not log whom a message is for; the topology says it.
+        Frameworks do not log whom a message is for; the topology says it. None is a reply that
+        was dropped.
         """
         agenda, told = self.begin(), list[Step]()
-        for recorded in steps:
-            step = recorded
-            while agenda and agenda[0].agent != step.agent and step.kind != "tool_result":
-                agenda, _ = self.then(task.id or "", agenda, told, [])  # its message was dropped
+        for reply in replies:
             if not agenda:
                 break
-            turn, to = agenda[0], None
-            if step.kind == "tool_call":
-                to = self.tool
-            elif step.kind == "tool_result":
-                step, to = msgspec.structs.replace(step, agent=self.tool), turn.agent
+            turn = agenda[0]
+            if told and told[-1].kind == "tool_call":
+                answer = reply or Step(len(told), self.tool, "tool_result")
+                told.append(msgspec.structs.replace(answer, agent=self.tool, to=turn.agent))
+            elif reply is not None and reply.kind == "tool_call":
+                told.append(msgspec.structs.replace(reply, to=self.tool))
             else:
-                agenda, to = self.then(task.id or "", agenda, told, [step])
-            told.append(msgspec.structs.replace(step, to=to))
+                said = [] if reply is None else [reply]
+                agenda, to = self.then(task.id or "", agenda, told, said)
+                told += [msgspec.structs.replace(step, to=to) for step in said]
         return agenda, told
 
-    def right(self, task: Task, steps: Sequence[Step], at: Step) -> Action:
-        """The right action in the place of step `at`, after `steps`."""
-        agenda, told = self.before(task, steps)
+    def right(self, task: Task, agenda: Sequence[Turn], steps: Sequence[Step], at: Step) -> Action:
+        """The right action in the place of step `at`, after `steps` and before the agenda."""
         if at.kind == "tool_result":
             asked = next((call for step in reversed(steps) for call in step.tools), None)
             if asked is None:
@@ -175,11 +174,11 @@ class Team:
                 asked, result=text if fine else None, error=None if fine else text
             )
             return Action(text, "tool_result", at.to, (answer,))
-        turn = next((turn for turn in agenda if turn.agent == at.agent), None)
-        if turn is None:
+        if not agenda or agenda[0].agent != at.agent:
             raise UsageError(f"step {at.index}: it is not the turn of {at.agent}")
+        turn = agenda[0]
         task_known = self.cast.members[turn.agent].task
         question = task.question if task_known else None
-        action = self.act(task, turn, self.heard(turn.agent, told), question, 0, perfect=True)
+        action = self.act(task, turn, self.heard(turn.agent, steps), question, 0, perfect=True)
         kind = "tool_call" if action.tools else at.kind if at.kind != "tool_call" else "message"
         return msgspec.structs.replace(action, kind=kind, to=None)
