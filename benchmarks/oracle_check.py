@@ -117,12 +117,14 @@ def checked(row: dict[str, Any], n: int, seed: int) -> dict[str, Any]:
         return {**found, "explained": any(low > 0 for low in lows), "wrong": len(wrong)}
     step = row["decisive_step"]
     low, high = raised(system, trace, points, step, seeds, 0.95)
-    earlier = [
-        other
-        for other in wrong_before(system, trace, points, step)
-        if raised(system, trace, points, other, seeds, 0.95)[0] > 0
-    ]
-    return {**found, "low": low, "high": high, "passes": low > 0, "earlier": earlier}
+    earlier = []
+    for other in wrong_before(system, trace, points, step):
+        ends = raised(system, trace, points, other, seeds, 0.95)
+        if ends[0] > 0:
+            earlier.append([other, *ends])
+    strong = any(sum(ends) >= (low + high) / 2 for _, *ends in earlier)
+    return {**found, "low": low, "high": high, "passes": low > 0, "earlier": earlier,
+            "strong": strong}  # fmt: skip
 
 
 def rows(folder: Path, names: list[str]) -> Iterable[dict[str, Any]]:
@@ -179,9 +181,10 @@ def main() -> int:
     passed = sum(case["passes"] for case in labelled)
     total = sum(there.values())
     print(f"labelled step raises success: {share(passed, len(labelled))}")
-    print(
-        f"an earlier step does, too: {share(sum(bool(c['earlier']) for c in labelled), len(labelled))}"
-    )
+    also = sum(bool(case["earlier"]) for case in labelled)
+    strong = sum(case["strong"] for case in labelled)
+    print(f"an earlier step does, too: {share(also, len(labelled))}")
+    print(f"and by at least half as much: {share(strong, len(labelled))}")
     print(f"failures without a decisive step: {share(there[False], total)}")
     print(
         f"of those, a single step passes after all: {share(sum(c['explained'] for c in bare), len(bare))}"
