@@ -315,3 +315,16 @@ def test_the_real_sets_share_what_is_documented(data):
     assert not any("tracertraj" in pair or "mast" in pair for pair in found)
     pool = outside("who-and-when", datasets, datasets["who-and-when"])
     assert not any(trace.source.framework == "magentic-one" for trace in pool.traces)
+
+
+@pytest.mark.data
+def test_the_documented_summary_is_what_is_measured(data):
+    """Every row of docs/benchmarks.md that costs no fitting of weights."""
+    page = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    told = page.partition("<!-- six: begin -->")[2].partition("<!-- six: end -->")[0]
+    rows = [line for line in told.splitlines() if line.startswith("| ")][2:]
+    suite = evaluate_all(["first-error", "random"], data, seeds=(0, 1, 2))
+    now = [line for line in suite_tables.summary(suite) if line.startswith("| ")][2:]
+    assert len(now) == 4 * 7 + 6 + 3 - 1
+    assert [line for line in now if line not in rows] == []
+    assert len(rows) == len(now) + 6
