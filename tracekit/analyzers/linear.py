@@ -77,7 +77,7 @@ class Linear:
         chances = np.zeros(len(trace.steps))
         chances[blamable] = softmax(view.parts[blamable].sum(axis=1))
         top = sorted(range(len(chances)), key=lambda i: (-chances[i], i))[:EXPLAINED]
-        evidence = {i: tuple(_reasons(view, i))[:REASONS] for i in top if blamable[i]}
+        evidence = {i: tuple(reasons(view, i))[:REASONS] for i in top if blamable[i]}
         method = Method(name=self.name, version=VERSION, model=weights.id)
         return verdict(trace, method, chances, evidence=evidence)
 
@@ -119,7 +119,7 @@ class View(NamedTuple):
     """Log-odds of the same shape: what each feature adds to each step's score."""
 
 
-def _reasons(view: View, step: int) -> Iterator[Evidence]:
+def reasons(view: View, step: int) -> Iterator[Evidence]:
     """What speaks for a step, strongest first; what says nothing to a person is left out."""
     parts = view.parts[step]
     for k in np.argsort(-parts, kind="stable").tolist():
