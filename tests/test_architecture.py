@@ -23,7 +23,7 @@ LAYERS = [
     ["tracekit.registry"],
     ["tracekit.metrics", "tracekit.folds", "tracekit.signals", "tracekit.stats", "tracekit.games",
      "tracekit.llm",
-     "tracekit.agreement"],
+     "tracekit.agreement", "tracekit.encoder"],
     ["tracekit.ingest", "tracekit.store"],
     ["tracekit.capture", "tracekit.labels"],
     ["tracekit.replay"],
@@ -40,7 +40,8 @@ LAYERS = [
 
 ROOMS_OF = {
     "msgspec": ["tracekit", "tracekit_cli", "tracekit_models"],
-    "numpy": ["tracekit"],
+    "numpy": ["tracekit", "tracekit_models"],
+    "torch": ["tracekit_models"],
     "jinja2": ["tracekit.report"],
     "markupsafe": ["tracekit.report"],
     "rich": ["tracekit.report", "tracekit.eval", "tracekit_cli"],
@@ -50,6 +51,7 @@ ROOMS_OF = {
 
 HEAVY_ROOMS_OF = {
     "huggingface_hub": ["tracekit_models.hub"],
+    "onnxruntime": ["tracekit.encoder"],
     "openai": ["tracekit.llm"],
     "ray": ["tracekit.ingest.engines"],
     "stamina": ["tracekit.llm"],
@@ -229,10 +231,13 @@ def test_exports_are_the_public_names():
 
 PUBLIC_TYPES = [
     *DOCUMENTS.values(),
+    "tracekit.analyzers.models:ModelConfig",
     "tracekit.context:Context",
     "tracekit.eval.board:Leaderboard",
     "tracekit.eval.suite:Suite",
     "tracekit.ingest.batch:Options",
+    "tracekit.labels.compare:Report",
+    "tracekit.labels.table:Row",
     "tracekit.llm.budget:Budget",
     "tracekit.llm.client:Spent",
     "tracekit.llm.endpoint:Endpoint",
@@ -243,6 +248,7 @@ PUBLIC_TYPES = [
     "tracekit.replay.types:Checkpoint",
     "tracekit.replay.types:Intervention",
     "tracekit.stats:Estimate",
+    "tracekit_models.hub:Published",
 ]
 """What users read, write or pass; every struct that these mention is public as well."""
 

@@ -19,7 +19,10 @@ EXAMPLES = ROOT / "datasets" / "examples"
 PAGES = [
     ROOT / "docs" / "tutorial.md",
     ROOT / "docs" / "export.md",
+    ROOT / "docs" / "hub.md",
+    ROOT / "docs" / "labels.md",
     ROOT / "docs" / "sandbox.md",
+    ROOT / "docs" / "injection.md",
     ROOT / "docs" / "tutorial-replay.md",
     EXAMPLES / "README.md",
 ]
