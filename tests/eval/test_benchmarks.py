@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -10,17 +11,20 @@ import pytest
 from tracekit import registry
 from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.errors import InputError, Problem
-from tracekit.eval.benchmarks.aegis import Aegis
+from tracekit.eval.benchmarks.aegis import Aegis, AegisReader
 from tracekit.eval.benchmarks.agenterrorbench import AgentErrorBench
 from tracekit.eval.benchmarks.agentrx import AgentRx
 from tracekit.eval.benchmarks.mast import EARLY, Mast
-from tracekit.eval.benchmarks.trace_elephant import TraceElephant
+from tracekit.eval.benchmarks.trace_elephant import TraceElephant, TraceElephantReader
 from tracekit.eval.benchmarks.tracertraj import TracerTraj
 from tracekit.eval.benchmarks.trail import Trail
 from tracekit.eval.benchmarks.who_and_when import WhoAndWhen
 from tracekit.eval.benchmarks.who_and_when_pro import WhoAndWhenPro
 from tracekit.eval.dataset import read
 from tracekit.eval.extra import Extra, Noted, Vocabulary
+from tracekit.testing import check_reader
+from tracekit.testing.mutate import mutate
+from tracekit.testing.readers import examine
 from tracekit.trace import Trace
 
 _spec = importlib.util.spec_from_file_location(
@@ -206,6 +210,50 @@ def test_who_and_when_pro(tmp_path):
     assert two.label.modes == ("PL.2",)
     assert one.subset == "dylan"
     assert len(WhoAndWhenPro.modes) == 18
+
+
+def elephant(name):
+    """One record of the layout assumed for TraceElephant."""
+    steps = [
+        {
+            "agent": "planner",
+            "input": [{"role": "user", "content": name}],
+            "output": f"plan {name}",
+        },
+        {"name": "coder", "input": {"content": "plan"}, "output": f"code {name}", "cost": 3},
+    ]
+    label = {"mistake_agent": "coder", "mistake_step": 2, "mistake_reason": "invented"}
+    return {"id": name, "question": f"Fix {name}", "calls": steps} | label
+
+
+OWN_READERS = {
+    "aegis": (AegisReader(), lay.aegis("a1", "What is x?", "AB", [("A", "FM-1.1")])),
+    "trace-elephant": (TraceElephantReader(), elephant("e1")),
+}
+
+
+@pytest.mark.parametrize("name", OWN_READERS)
+@pytest.mark.parametrize("form", ["object", "list", "lines"])
+def test_readers_of_their_own_keep_the_promises_of_all_readers(name, form, tmp_path):
+    reader, record = OWN_READERS[name]
+    text = json.dumps(record)
+    written = {
+        "object": text,
+        "list": f"[{text}]",
+        "lines": f"{text}\n{text.replace('1', '222')}\n",
+    }
+    file = tmp_path / f"{form}.json"
+    file.write_text(written[form])
+    check_reader(reader, [file])
+
+
+@pytest.mark.parametrize("name", OWN_READERS)
+def test_readers_of_their_own_on_damaged_records(name, tmp_path):
+    reader, record = OWN_READERS[name]
+    data = json.dumps([record, record | {"id": "other"}]).encode()
+    for seed in range(300):
+        changed = mutate(data, Random(seed))
+        examine(reader, changed, "run.json")
 
 
 @pytest.mark.parametrize("bench", PUBLIC, ids=lambda bench: bench.name)
