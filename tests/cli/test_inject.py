@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tracekit.inject.dataset import read_rows
+
 SMALL = ("--n", "4", "--family", "arithmetic", "--topology", "chain", "--no-leaks")
 
 SYSTEM = '''
@@ -62,6 +64,28 @@ def test_the_report_tells_people(run, tmp_path):
     done = run("inject", *SMALL, "--modes", "FM-2.6,FM-3.1", "-o", tmp_path)
     assert done.code == 0, done.err
     assert "4 with a decisive step" in done.out
+
+
+def test_recorded_successes_are_changed_offline(run, tmp_path):
+    logs, out = tmp_path / "logs.jsonl", tmp_path / "out"
+    assert run("sandbox", "run", "--skill", "0.95", "--n", "20", "-o", logs).code == 0
+    done = run("inject", "--offline", logs, "--n", "6", "--no-leaks", "-o", out)
+    assert done.code == 0, done.err
+    assert "nothing was replayed" in done.out
+    assert "afterwards" in (out / "README.md").read_text()
+    kinds = [row["kind"] for row in read_rows(out)]
+    assert kinds.count("offline") == 6
+    assert set(kinds) == {"offline", "clean"}
+    for row in read_rows(out, ["kind", "verified", "decisive_step", "replays"]):
+        assert (row["verified"], row["decisive_step"], row["replays"]) == (False, None, 0)
+
+
+def test_logs_without_a_known_success_are_refused(run, tmp_path):
+    logs = tmp_path / "logs.jsonl"
+    run("sandbox", "run", "--skill", "0", "--n", "3", "-o", logs)
+    done = run("inject", "--offline", logs, "--no-leaks", "-o", tmp_path / "out")
+    assert done.code == 3
+    assert "succeeded" in done.err
 
 
 @pytest.fixture

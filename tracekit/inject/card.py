@@ -108,15 +108,25 @@ def _header(manifest: Manifest, tables: Tables) -> str:
 
 def _intro(manifest: Manifest, tables: Tables) -> str:
     spec, counts = manifest.spec, manifest.counts
-    where = "recorded runs" if spec.recordings else f"`{spec.system or 'the sandbox of tracekit'}`"
+    if spec.recordings:
+        what = (
+            f"{tables.kinds['offline']:,} recorded runs with a fault written into them afterwards. "
+            "Nothing was replayed: the labels are those of construction, and the outcome is the "
+            "recorded one, or a failure where the right answer was replaced or cut off."
+        )
+    else:
+        where = f"the system `{spec.system}`" if spec.system else "the sandbox of tracekit"
+        what = (
+            f"{tables.kinds['failure']:,} failed runs of {where} with faults injected on purpose; "
+            f"{tables.explained[True]:,} of them have a decisive step that replays confirm. Made from "
+            f"{counts.get('clean runs', 0):,} runs without faults and "
+            f"{counts.get('injected', 0):,} injections, by {counts.get('replays', 0):,} replays."
+        )
     return f"""# Failures of multi-agent runs whose cause is known
 
-{tables.kinds["failure"]:,} failed runs of {where} with faults injected on purpose;
-{tables.explained[True]:,} of them have a decisive step that replays confirm. Built by tracekit
-{manifest.tracekit} with seed {spec.seed} and manipulator `{spec.manipulator}`, from
-{counts.get("clean runs", 0):,} runs without faults and {counts.get("injected", 0):,} injections, by
-{counts.get("replays", 0):,} replays. `manifest.json` holds the specification, which gives the same
-bytes again, and the hash of every file.
+{what} Built by tracekit {manifest.tracekit} with seed {spec.seed} and manipulator
+`{spec.manipulator}`; `manifest.json` holds the specification, which gives the same bytes again, and
+the hash of every file.
 
 ```python
 import tracekit

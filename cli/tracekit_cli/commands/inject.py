@@ -166,7 +166,10 @@ def _print(manifest: Manifest, leaks: list[Leak], out: Path, seconds: float, *, 
             }
         )
         return
-    made = counts.get("kept/failure", 0) + counts.get("kept/offline", 0)
+    if manifest.spec.recordings:
+        show(f"{counts.get('kept/offline', 0):,} recordings with a fault; nothing was replayed")
+        return
+    made = counts.get("kept/failure", 0)
     show(
         f"{made:,} failures, {counts.get('verified', 0):,} with a decisive step; "
         f"{counts.get('kept/hard-negative', 0):,} hard negatives, "
@@ -174,5 +177,5 @@ def _print(manifest: Manifest, leaks: list[Leak], out: Path, seconds: float, *, 
     )
     for leak in broken:
         show(f"{leak.mode}: words tell the struck step with AUC {leak.auc:.2f}, above {leak.bound}")
-    if made and counts.get("verified", 0) < manifest.spec.n and not manifest.spec.recordings:
+    if counts.get("verified", 0) < manifest.spec.n:
         show(f"fewer than the {manifest.spec.n:,} asked for: the faults hardly change an outcome")
