@@ -34,8 +34,8 @@ def inject_live(
 
     Where a fault names no agent or step, one is drawn from those that can be struck: first the
     agent, then its step. `seed` also seeds what follows; with the seed of the clean run nothing
-    but the fault and its consequences differs. A fault with `every` strikes all later steps of
-    its agent that it can; a collusion (AT-2) takes a second agent in by itself. Of several faults
+    but the fault and its consequences differs. A fault with `every` strikes the first step of its
+    agent that it can, or the one it names, and all later ones; a collusion (AT-2) takes a second agent in by itself. Of several faults
     the later ones strike the step that corresponds: the agent's n-th stays its n-th. Whether the
     run fails in the end is not decided here.
 
@@ -308,7 +308,7 @@ def _candidates(
     if rng is not None:
         rng.shuffle(agents)
     for agent in agents:
-        if rng is not None:
+        if rng is not None and not fault.every:
             rng.shuffle(groups[agent])
         yield from groups[agent]
 

@@ -228,7 +228,7 @@ def _tokens(text: str) -> list[str]:
 def _is_value(text: str) -> bool:
     if text.casefold() in wording.VERDICT_WORDS:
         return False
-    return bool(wording.NUMBER.fullmatch(text)) or (text[:1].isupper() and text[1:2].islower())
+    return bool(wording.NUMBER.fullmatch(text) or wording.PROPER.fullmatch(text))
 
 
 def _left_out(old: str, new: str) -> str | None:

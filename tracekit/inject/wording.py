@@ -18,6 +18,8 @@ NUMBER = re.compile(r"(?<![\w.,])-?\d{1,12}(?:\.\d{1,6})?(?![\w]|[.,]\d)")
 """A number that stands by itself."""
 NAME = re.compile(r"(?<![.!?:\n] )(?<!^)(?<!\w)[A-Z][a-z]{2,20}(?: [A-Z][a-z]{2,20})?(?!\w)", re.M)
 """A name: capitals inside a sentence."""
+PROPER = re.compile(r"[A-Z][a-z]{2,20}(?: [A-Z][a-z]{2,20})?")
+"""A name by itself."""
 TOKEN = re.compile(r"-?\d+(?:\.\d+)?|\w+|[^\w\s]")
 """Numbers, words and signs."""
 SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")

@@ -355,15 +355,23 @@ def _guess(view: View, item: Item, value: str, rng: random.Random) -> str:
 
 
 def _first(view: View, rng: random.Random, ways: Iterable[Erring]) -> Actions | None:
-    """What comes of the first way, in random order, that makes a difference."""
+    """What comes of the first way, in random order, that makes a difference.
+
+    Ways that tell of the same things go first: what can no longer be worked out would show.
+    """
     said = ordinary(view)
+    told = _told(view, said)
     tried = list(ways)
     rng.shuffle(tried)
+    other: Actions | None = None
     for way in tried:
         made = act(way)
-        if made.kind == said.kind and (made.content, made.tools) != (said.content, said.tools):
+        if made.kind != said.kind or (made.content, made.tools) == (said.content, said.tools):
+            continue
+        if _told(view, made) == told:
             return (made,)
-    return None
+        other = other or (made,)
+    return other
 
 
 def _forced(
