@@ -76,7 +76,7 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Build a data set of failed runs with faults injected on purpose, verified by replay.
+    """Build a data set of runs that fail by injected faults.
 
     Clean runs of the sandbox, or of your own system, are run again with a fault in them. Where the
     outcome changes, replays with repeats say which step decided and from which there was no way

@@ -58,11 +58,12 @@ def ask(
         bool, typer.Option("--json", help="Print the counts as JSON on stdout at the end.")
     ] = False,
 ) -> None:
-    """Label failed runs in the terminal: which agent, which step, which modes, and why.
+    """Ask about each failed run in the terminal.
 
-    A run is shown step by step. Enter goes on, b back, a number to that step, f shows it in full;
-    x blames the step, n an agent without a step; s skips the run, q leaves. Every label is saved
-    at once, runs that the annotator has labelled are not asked again: call it again to go on.
+    Which agent, which step, which modes, and why? A run is shown step by step. Enter goes on, b
+    back, a number to that step, f shows it in full; x blames the step, n an agent without a step;
+    s skips the run, q leaves. Every label is saved at once, and runs that the annotator has
+    labelled are not asked again: call it again to go on.
 
     \b
     Examples:
@@ -127,7 +128,7 @@ def apply(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Check a file of labels against the logs, say how far annotators agree, join the two.
+    """Check a table of labels and join it to the runs.
 
     A bad row is reported with its line and does not stop the others (exit code 3). With several
     annotators the agreement is printed: kappa for agents and modes, shares for steps, each with a
@@ -214,7 +215,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Label runs in the terminal, or join labels from a file to their runs.
+    help="""Label runs in the terminal, or join a table of labels.
 
     `tracekit label FILE` asks about each failed run (short for `tracekit label ask FILE`);
     `tracekit label apply` checks a CSV or JSONL of labels and puts them on the runs.

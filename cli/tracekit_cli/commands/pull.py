@@ -26,11 +26,11 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fetch a model or data set from the Hugging Face Hub, verified, and say where it lies.
+    """Fetch a model or data set from the Hub, and verify it.
 
     Files go to the cache of the Hub's client and are not fetched twice. Every file is compared
     with the hash under which the Hub lists it. With HF_HUB_OFFLINE=1 the cache alone answers.
-    Prints the commit: name it as --revision to get the same bytes for good.
+    Prints the commit, to be named as --revision for the same bytes for good, and the folder.
 
     \b
     Examples:

@@ -25,7 +25,7 @@ def command(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Publish a model or data set on the Hugging Face Hub.
+    """Publish a model or data set on the Hub of Hugging Face.
 
     The folder is checked first: its files belong to the kind, nothing in it is code or a pickle,
     and its card names a licence. The token is HF_TOKEN, or the one of `hf auth login`. Prints the

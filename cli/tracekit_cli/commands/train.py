@@ -53,7 +53,7 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fit a method on your own labelled runs, and say how good it is.
+    """Fit a method on your own labels, and say how good it is.
 
     At least ten failed runs with a labelled step are needed. The figures are out of fold, grouped
     by question, beside constants and chance; the weights that are saved are fitted on all runs.
