@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tracekit.labels.book import Book
-from tracekit.labels.modes import MAST, mode_codes
+from tracekit.labels.modes import MODES, mode_codes
 from tracekit.labels.table import DEFINITIONS, Row
 from tracekit.report import terminal
 from tracekit.report.explain import agent_name
@@ -131,7 +131,7 @@ class Session:
     def _choose_modes(self) -> tuple[str, ...]:
         def fine(text: str) -> bool:
             if text == "?":
-                self._say(Text("\n".join(f"{code}  {name}" for code, name in MAST.items()), "dim"))
+                self._say(Text("\n".join(f"{code}  {name}" for code, name in MODES.items()), "dim"))
                 return False
             try:
                 return mode_codes(_parts(text)) is not None

@@ -1,4 +1,4 @@
-"""The vocabulary of failure modes that labels may use: the fourteen of MAST.
+"""The vocabulary of failure modes that labels may use: the fourteen of MAST, and three attacks.
 
 Source: Cemri et al., "Why Do Multi-Agent LLM Systems Fail?" (arXiv 2503.13657).
 """
@@ -24,22 +24,29 @@ MAST: dict[str, str] = {
     "FM-3.2": "no or incomplete verification",
     "FM-3.3": "incorrect verification",
 }
-"""Name of each mode by its code."""
+"""Name of each mode of MAST by its code."""
+ATTACKS: dict[str, str] = {
+    "AT-1": "tool-result prompt injection",
+    "AT-2": "collusion",
+    "AT-3": "poisoned memory",
+}
+"""Name of each attack by its code."""
+MODES: dict[str, str] = MAST | ATTACKS
+"""All of them. `tracekit.inject.modes` says how each is brought about."""
 
-_BY_NAME = {name: code for code, name in MAST.items()}
-_CODE = re.compile(r"(?:FM-?)?([123]\.[1-6])", re.IGNORECASE)
+_BY_NAME = {name: code for code, name in MODES.items()}
+_NUMBER = re.compile(r"[123]\.[1-6]")
 
 
 def mode_code(text: str) -> str | None:
-    """The code of a mode that is given as code, number or name; None for no mode of MAST.
+    """The code of a mode that is given as code, number or name; None for an unknown one.
 
-    >>> mode_code("FM-1.3"), mode_code("1.3"), mode_code("Step repetition"), mode_code("9.9")
+    >>> mode_code("fm-1.3"), mode_code("1.3"), mode_code("Step repetition"), mode_code("9.9")
     ('FM-1.3', 'FM-1.3', 'FM-1.3', None)
     """
     words = " ".join(text.split())
-    number = _CODE.fullmatch(words)
-    code = f"FM-{number[1]}" if number else _BY_NAME.get(words.lower())
-    return code if code in MAST else None
+    code = f"FM-{words}" if _NUMBER.fullmatch(words) else words.upper()
+    return code if code in MODES else _BY_NAME.get(words.lower())
 
 
 def mode_codes(texts: Iterable[str]) -> tuple[str, ...]:
@@ -54,4 +61,4 @@ def mode_codes(texts: Iterable[str]) -> tuple[str, ...]:
         if code is None:
             raise ValueError(text)
         found.add(code)
-    return tuple(code for code in MAST if code in found)
+    return tuple(code for code in MODES if code in found)

@@ -42,7 +42,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     step: int | None = None
     """The step blamed, counted from 0; None = no single step."""
     modes: tuple[str, ...] = ()
-    """MAST codes, `FM-1.1` to `FM-3.3`."""
+    """Codes: `FM-1.1` to `FM-3.3` as in MAST, `AT-1` to `AT-3` for attacks."""
     annotator: str = ""
     """Who labelled it; empty = not said."""
     reason: str | None = None
@@ -210,5 +210,5 @@ def _modes(value: Any) -> tuple[str, ...]:
     except ValueError as unknown:
         raise Bad(
             f"unknown mode {str(unknown)[:40]!r}",
-            "use MAST codes, FM-1.1 to FM-3.3 (docs/labels.md)",
+            "known are FM-1.1 to FM-3.3 as in MAST, and AT-1 to AT-3",
         ) from None
