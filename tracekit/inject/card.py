@@ -12,7 +12,7 @@ import msgspec
 from tracekit.inject.dataset import Manifest, read_manifest, read_rows
 from tracekit.inject.labels import BOUND as CHANCE
 from tracekit.inject.labels import ENDLESS, LEVEL, LOOKS, TEXTS
-from tracekit.inject.leaks import BOUND, USED, Leak, report
+from tracekit.inject.leaks import BOUND, FEWEST, USED, Leak, report
 from tracekit.inject.modes import MODES
 from tracekit.inject.rows import ABOUT, COLUMNS
 from tracekit.store import atomic
@@ -196,6 +196,8 @@ def _labels() -> str:
 def _leaks(leaks: Sequence[Leak] | None) -> str:
     if leaks is None:
         return "Not checked: the set was built with `--no-leaks`."
+    if not leaks:
+        return f"No mode has the {FEWEST} failures that it takes to say anything."
     rows = [
         [leak.mode, leak.fault, leak.sees, f"{leak.n:,}", f"{leak.others:,}",
          f"{leak.auc:.3f} ({leak.low:.3f}-{leak.high:.3f})", MARKS[leak.passed]]

@@ -151,25 +151,35 @@ def corrections(
 
 
 def decide(replays: Replays, changes: Sequence[tuple[int, Intervention]]) -> tuple[Tested, ...]:
-    """Every step tested, the last one being decisive when its interval lies above zero."""
-    tested: list[Tested] = []
+    """Every step tested, the last one being decisive when its interval lies above zero.
+
+    Steps without promise are given up early. Where no step decides, those are taken up again and
+    tested to the cap, so that a failure counts as unexplained only after an honest search.
+    """
     level = 1 - LEVEL / (len(LOOKS) * max(1, len(changes)))
-    for step, change in changes:
-        tested.append(_tested(replays, step, change, level))
-        if tested[-1].low > 0:
-            break
-    return tuple(tested)
+    found: tuple[Tested, ...] = ()
+    for patient in (False, True):
+        tested: list[Tested] = []
+        for step, change in changes:
+            tested.append(_tested(replays, step, change, level, patient=patient))
+            if tested[-1].low > 0:
+                return tuple(tested)
+        found = tuple(tested)
+    return found
 
 
-def _tested(replays: Replays, step: int, change: Intervention, level: float) -> Tested:
-    """Replay until the interval leaves out zero, or hope is gone, or the cap is reached."""
+def _tested(
+    replays: Replays, step: int, change: Intervention, level: float, *, patient: bool
+) -> Tested:
+    """Replay until the interval leaves out zero, or the cap is reached, or hope is gone."""
     pairs: list[tuple[bool, bool]] = []
     for look in LOOKS:
         pairs += [
             (replays.changed(change, k), replays.after(step, k)) for k in range(len(pairs), look)
         ]
         found = compared(step, pairs, level, replays.first_seed)
-        if found.low > 0 or found.gained - found.lost <= look // LOOKS[0] - 1:
+        hopeless = found.gained - found.lost <= look // LOOKS[0] - 1
+        if found.low > 0 or (hopeless and not patient):
             break
     return found
 

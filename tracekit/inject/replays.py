@@ -28,6 +28,7 @@ class Replays:
         self.first_seed = int.from_bytes(digest[:4], "big")
         """Seed of the first replay; those that follow count up from it."""
         self._known: dict[tuple[int, int], bool] = {}
+        self._changed: dict[int, tuple[Intervention, dict[int, bool]]] = {}
 
     def steps(self) -> list[int]:
         """Steps with a checkpoint, ascending."""
@@ -44,10 +45,13 @@ class Replays:
 
     def changed(self, change: Intervention, number: int) -> bool:
         """Whether the run succeeds with a change, under the seed of that number."""
-        self.made += 1
-        before = self._checkpoints[change.step]
-        end = outcome(self._system, before, change, self.first_seed + number)
-        return end.status == "success"
+        known = self._changed.setdefault(id(change), (change, {}))[1]
+        if number not in known:
+            self.made += 1
+            before = self._checkpoints[change.step]
+            end = outcome(self._system, before, change, self.first_seed + number)
+            known[number] = end.status == "success"
+        return known[number]
 
     def after(self, step: int, number: int) -> bool:
         """Whether the run succeeds when nothing up to a step changes and the rest is drawn anew."""
