@@ -28,7 +28,7 @@ from tracekit import load
 from tracekit.capture.ag2 import Ag2Capture
 from tracekit.errors import BackendError, UsageError
 from tracekit.protocols import Corrector, Replayable
-from tracekit.replay.adapters.ag2 import Ag2System, Team
+from tracekit.replay.adapters.ag2 import Ag2System, Program
 from tracekit.replay.adapters.demo_ag2 import DemoAg2, chain, star
 from tracekit.replay.adapters.recording import normalised
 from tracekit.replay.effect import checkpoint_at
@@ -57,7 +57,7 @@ def test_a_chain_keeps_the_contract():
 
 
 def test_a_star_keeps_the_contract():
-    check_replayable(star(), tasks(star()), seed=2)
+    check_replayable(DemoAg2("star", skill=1.0), tasks(star()), seed=2)
 
 
 def test_systems_by_name():
@@ -252,7 +252,7 @@ def meeting(task, seed):
             await each.close()
         await hub.close()
 
-    return Team(agents, play)
+    return Program(agents, play)
 
 
 def test_a_workflow_on_a_hub():
@@ -310,7 +310,7 @@ def crew(task, seed):
         await mate.ask("Report!")
         await leader.ask(task.question)
 
-    return Team([mate, leader], play)
+    return Program([mate, leader], play)
 
 
 def test_tools_with_effects_and_agents_that_are_tools():
@@ -354,7 +354,7 @@ def test_a_program_that_does_something_else_is_noticed():
             for agent in agents if len(turns) == 1 else agents[::-1]:
                 await agent.ask(task.question)
 
-        return Team(agents, play)
+        return Program(agents, play)
 
     system = Ag2System(moody, sails, name="moody")
     trace = system.run(TASK, 0)
@@ -373,7 +373,7 @@ def test_a_program_that_raises_ends_a_run_and_one_that_hangs_is_stopped():
             if said.body == "Wait.":
                 await asyncio.sleep(60)
 
-        return Team([mate], play)
+        return Program([mate], play)
 
     system = Ag2System(broken, lambda trace: trace.outcome, name="broken", limit=0.3)
     trace = system.run(TASK, 0)

@@ -48,7 +48,7 @@ def test_a_chain_keeps_the_contract():
 
 
 def test_a_star_keeps_the_contract():
-    check_replayable(star(), tasks(star()), seed=2)
+    check_replayable(DemoLangGraph("star", skill=1.0), tasks(star()), seed=2)
 
 
 def test_systems_by_name():
@@ -346,6 +346,34 @@ def test_nodes_side_by_side_have_no_checkpoint_of_their_own():
     assert [c.step for c in system.checkpoints(trace)] == [0, 3]
     assert system.values(system.checkpoints(trace)[1])["log"][0] == "pilot"
     assert all("update" not in step.extra for step in trace.steps)
+
+
+def awaited(task, seed):
+    async def mate(state):
+        return {"messages": [AIMessage(f"We sail, {seed}.", name="mate")]}
+
+    async def pilot(state):
+        return {"messages": [AIMessage("Ready?", name="pilot")]}
+
+    async def onward(state):
+        return END if state["messages"][-1].text == "Stay." else "mate"
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("pilot", pilot)
+    graph.add_node("mate", mate)
+    graph.add_edge(START, "pilot")
+    graph.add_conditional_edges("pilot", onward, ["mate", END])
+    return graph.compile()
+
+
+def test_async_nodes():
+    system = LangGraphSystem(awaited, started, done, name="async", asynchronous=True)
+    check_replayable(system, [TASK])
+    trace = system.run(TASK, 0)
+    stays = system.resume(checkpoint_at(system, trace, 0), say("Stay."), 0)
+    assert [s.content for s in stays.steps] == ["Stay."]
+    told = Intervention(step=1, inputs=(Message("user", "Go."),), by="test")
+    assert system.resume(checkpoint_at(system, trace, 1), told, 3).steps[1].content == "We sail, 3."
 
 
 def failing(task, seed):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -26,6 +25,7 @@ from tracekit.replay.adapters.recording import (
     checked,
     expect_step,
     normalised,
+    waited,
     whole,
 )
 from tracekit.replay.tools import RecordedTools, answered
@@ -33,7 +33,7 @@ from tracekit.replay.types import Action, Checkpoint, Intervention
 from tracekit.trace import Agent, Inputs, Outcome, Step, Task, ToolCall, Trace
 
 
-class Team:
+class Program:
     """What `build` returns: the agents, and the program that lets them work.
 
     `play(capture)` starts everything and waits until the work is done; a program with a hub says
@@ -89,7 +89,7 @@ class Ag2System:
 
     def __init__(
         self,
-        build: Callable[[Task, int], Team],
+        build: Callable[[Task, int], Program],
         check: Callable[[Trace], Outcome | bool],
         *,
         name: str = "ag2",
@@ -176,7 +176,7 @@ class Ag2System:
         """The program from its beginning to its end; `before` are the steps that are known."""
         recorder = MemoryRecorder()
         try:
-            _waited(self._program(task, origin.last_seed, reel, recorder))
+            waited(self._run(task, origin.last_seed, reel, recorder))
         except Exception:  # an error of the program is how the run ended, and is in the trace
             if reel.diverged is None and not recorder.traces:
                 raise
@@ -192,15 +192,15 @@ class Ag2System:
         trace = whole(recorded, task, origin, steps, known)
         return msgspec.structs.replace(trace, outcome=self.check(trace))
 
-    async def _program(self, task: Task, seed: int, reel: Reel, recorder: MemoryRecorder) -> None:
-        team = self.build(task, seed)
+    async def _run(self, task: Task, seed: int, reel: Reel, recorder: MemoryRecorder) -> None:
+        program = self.build(task, seed)
         capture = Ag2Capture(recorder)
-        capture.watch(*team.agents)
-        for agent in _all(team.agents):
+        capture.watch(*program.agents)
+        for agent in _all(program.agents):
             agent.add_middleware(Replies(reel, agent))
         with capture.run(task.question) as run:
             reel.run = run
-            await asyncio.wait_for(team.play(capture), self.limit)
+            await asyncio.wait_for(program.play(capture), self.limit)
 
 
 def _all(agents: Sequence[Any]) -> list[Any]:
@@ -213,17 +213,6 @@ def _all(agents: Sequence[Any]) -> list[Any]:
             found.append(agent)
             todo += [tool.agent for tool in agent.tools if hasattr(tool, "agent")]
     return found
-
-
-def _waited(program: Any) -> None:
-    """Run a program to its end, inside a running event loop as well."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(program)
-        return
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, program).result()
 
 
 def _inside(trace: Trace, step: Step) -> bool:

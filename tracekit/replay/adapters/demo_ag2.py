@@ -16,8 +16,7 @@ import msgspec
 
 from tracekit.capture.ag2 import Ag2Capture
 from tracekit.optional import require
-from tracekit.replay.adapters.ag2 import Ag2System, State, spans, taken
-from tracekit.replay.adapters.ag2 import Team as Agents
+from tracekit.replay.adapters.ag2 import Ag2System, Program, State, spans, taken
 from tracekit.replay.adapters.ag2_replies import SILENCE
 from tracekit.replay.adapters.team import Team
 from tracekit.replay.sandbox.state import Member, Turn
@@ -89,7 +88,7 @@ class DemoAg2(Ag2System):
         (right,) = self.correct(checkpoint).actions or ()
         return self.team.is_right(action, right)
 
-    def _built(self, task: Task, seed: int) -> Agents:
+    def _built(self, task: Task, seed: int) -> Program:
         made = {member.agent.id: self._agent(task, member, seed) for member in self.team.members}
 
         async def play(_: Ag2Capture) -> None:
@@ -110,7 +109,7 @@ class DemoAg2(Ag2System):
                 agenda, to = self.team.then(task.id or "", agenda, said, new)
                 said += [msgspec.structs.replace(step, to=to) for step in new]
 
-        return Agents(list(made.values()), play)
+        return Program(list(made.values()), play)
 
     def _agent(self, task: Task, member: Member, seed: int) -> Any:
         offered = [self._tool(task)] if member.agent.tools else []

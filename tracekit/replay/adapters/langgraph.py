@@ -31,6 +31,7 @@ from tracekit.replay.adapters.recording import (
     checked,
     expect_step,
     normalised,
+    waited,
     whole,
 )
 from tracekit.replay.adapters.tools import serving
@@ -64,7 +65,7 @@ class LangGraphSystem:
     graph's book-keeping and stay out of traces. `agents` adds roles to the roster that the
     recording shows. `trusted` are (module, class) pairs of the user's own types in the state.
     `checkpointer` keeps the runs, in memory by default; with one of one's own, threads are named
-    `NAME-...` in it.
+    `NAME-...` in it. `asynchronous` is for graphs with async nodes. `limit` are super-steps.
 
     Nodes that run side by side in one super-step, and what happens inside a subgraph, can be
     resumed from the super-step only: there is no checkpoint before their further steps.
@@ -83,12 +84,14 @@ class LangGraphSystem:
         agents: Callable[[Task], Sequence[Agent]] | None = None,
         trusted: Sequence[tuple[str, str]] = (),
         checkpointer: Saver | None = None,
+        asynchronous: bool = False,
         limit: int = 150,
     ) -> None:
         self.build, self.start, self._check = build, start, check
         self.name, self.messages, self.hidden = name, messages, frozenset(hidden)
         self.returns: Returns = returns or (lambda _, __, said: {messages: said})
         self.agents, self.trusted, self.limit = agents, tuple(trusted), limit
+        self.asynchronous = asynchronous
         self._own = checkpointer is None
         self.saver = checkpointer or _in_memory()
         self._threads: dict[str, None] = {}
@@ -229,7 +232,10 @@ class LangGraphSystem:
         graph = self._graph(task, origin.last_seed)
         config: Any = {**_config(thread), "callbacks": [watch], "recursion_limit": self.limit}
         try:
-            graph.invoke(given, config, **how)
+            if self.asynchronous:
+                waited(graph.ainvoke(given, config, **how))
+            else:
+                graph.invoke(given, config, **how)
         except Exception:  # an error of the graph is how the run ended, and is in the trace
             if not recorder.traces:
                 raise
@@ -283,7 +289,14 @@ class LangGraphSystem:
             goto = [asked] if asked is not None and asked in graph.nodes else goto
             command = require("langgraph.types", extra="langgraph").Command
             update = command(update=update, goto=goto)
-        graph.update_state(_config(thread), update, as_node=node)
+        self._update(graph, thread, update, node)
+
+    def _update(self, graph: Graph, thread: str, update: Any, node: str) -> None:
+        """Put an update into a thread as if the node had returned it."""
+        if self.asynchronous:
+            waited(graph.aupdate_state(_config(thread), update, as_node=node))
+        else:
+            graph.update_state(_config(thread), update, as_node=node)
 
     def _acted_on(
         self, thread: str, origin: Origin, state: State, change: Intervention
@@ -299,7 +312,7 @@ class LangGraphSystem:
         )
         self.saver.delete_thread(aside)
         graph = self._graph(state.task, origin.last_seed)
-        graph.update_state(_config(thread), watch.returned, as_node=state.place.node)
+        self._update(graph, thread, watch.returned, state.place.node)
         return begun, watch.ran
 
 

@@ -7,9 +7,11 @@ that a framework makes up. Tool calls keep their ids, which are the model's.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -182,6 +184,16 @@ def checked(trace: Trace, verdict: Outcome | bool) -> Outcome:
         return verdict
     answer = trace.steps[-1].content if trace.steps else None
     return Outcome("success" if verdict else "failure", answer, by="checker")
+
+
+def waited(work: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns, inside a running event loop as well."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def changed_steps(at: Step, actions: Iterable[Action]) -> list[Step]:
