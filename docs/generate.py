@@ -163,6 +163,7 @@ ANNOTATED = {
     "models/cards": "what a fitted method was trained on, and how good it is",
     "datasets/README.md": "what data there is, and where",
     "datasets/examples": "small invented logs, and the truth about them",
+    "datasets/injected-sample": "a small data set of injected failures, with its card",
     "benchmarks": "speed and accuracy, one command each; results in docs/benchmarks.md",
     "docs/adr": "decisions, one page each",
     "docs/experiments": "what was tried, negative results too",
