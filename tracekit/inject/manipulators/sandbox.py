@@ -27,7 +27,7 @@ from tracekit.inject.strategies import (
     told_instead,
 )
 from tracekit.inject.types import Scene
-from tracekit.replay.sandbox import faults
+from tracekit.replay.sandbox import faults, mistakes
 from tracekit.replay.sandbox.families.table import family
 from tracekit.replay.sandbox.grammar import read
 from tracekit.replay.sandbox.problem import Problem
@@ -87,10 +87,10 @@ class _Place:
         """
         if self.view is None:
             return None
-        usual = faults.ordinary(self.view)
+        usual = mistakes.ordinary(self.view)
         for messages in ways:
             view = self.system.view(self.before, messages)
-            made = usual if view is None else faults.ordinary(view)
+            made = usual if view is None else mistakes.ordinary(view)
             if made != usual and not (saying and faults.says_nothing(self.view, made)):
                 return told_instead(self.scene, messages, SandboxNative.name)
         return None
@@ -128,7 +128,7 @@ def _guessed(place: _Place, view: View) -> Intervention | None:
     """Something that the agent needs is missing from what it is given, and it makes it up."""
     messages, rng = place.given(), place.rng
     name = view.problem.family
-    usual = faults.ordinary(view)
+    usual = mistakes.ordinary(view)
     labels = sorted({*view.notes.values, *view.notes.items})
     rng.shuffle(labels)
     for label in labels:
@@ -211,7 +211,7 @@ def _misquoted(place: _Place, view: View, only: str = "") -> Iterable[Given]:
             continue
         for said in read(name, message.content):
             wanted = said.what == "value" and only in ("", said.label)
-            new = faults.guess(view, said.label, place.rng) if wanted else None
+            new = mistakes.guess(view, said.label, place.rng) if wanted else None
             if new is not None and new != said.value:
                 yield altered(messages, at, _swapped_text(message.content, said.value, new))
 
