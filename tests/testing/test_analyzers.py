@@ -168,7 +168,46 @@ class Writes(Sound):
         return super().attribute(trace, context)
 
 
+class Stored(Sound):
+    """Has a bias that lies in a folder."""
+
+    version = "1"
+    file = "bias.json"
+
+    def __init__(self, bias=0.5):
+        self.bias = bias
+
+    def verdict(self, trace, step, suspect, **fields):
+        suspect = msgspec.structs.replace(suspect, probability=self.bias)
+        return super().verdict(trace, step, suspect, **fields)
+
+    def save(self, folder):
+        (folder / self.file).write_text(str(self.bias))
+
+    @classmethod
+    def load(cls, folder):
+        return cls(float((folder / cls.file).read_text()))
+
+
+class Forgets(Stored):
+    @classmethod
+    def load(cls, folder):
+        return cls(0.25)
+
+
+class Pickles(Stored):
+    file = "bias.pkl"
+
+
+class SavesNothing(Stored):
+    def save(self, folder):
+        pass
+
+
 BROKEN = [
+    ("stored", Forgets),
+    ("stored", Pickles),
+    ("stored", SavesNothing),
     ("name", BadName),
     ("needs", NeedsTuple),
     ("needs", NeedsMagic),
@@ -225,6 +264,10 @@ def test_a_broken_analyzer_is_refused(rule, analyzer, tmp_path, monkeypatch):
         check_analyzer(analyzer())
     assert f"breaks [{rule}] {ANALYZER[rule]}: " in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_analyzer_that_can_be_stored_is_accepted():
+    check_analyzer(Stored())
 
 
 def test_every_rule_has_an_analyzer_that_breaks_it():

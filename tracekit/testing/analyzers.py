@@ -7,14 +7,17 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
 
+from tracekit.analyzers.models import SUFFIXES
 from tracekit.analyzers.run import attribute
 from tracekit.attribution import Attribution, Cost
 from tracekit.context import Context
-from tracekit.protocols import Analyzer
+from tracekit.protocols import Analyzer, Storable
 from tracekit.store import encode
 from tracekit.testing.readers import NAME
 from tracekit.testing.rules import broken
@@ -51,6 +54,8 @@ def check_analyzer(
             raise broken(subject, "abstention", "a trace without steps")
         for trace in every:
             _check_trace(analyzer, subject, trace, given)
+    if isinstance(analyzer, Storable):
+        _check_stored(analyzer, subject, every, given)
 
 
 @contextmanager
@@ -92,6 +97,27 @@ def _check_blindness(
         blamed = None if after is None else (after.step, after.agent)
         if blamed != (first.top.step, names[first.top.agent]):
             raise broken(subject, "name-blind", f"{trace.id}: now {blamed}")
+
+
+def _check_stored(
+    analyzer: Analyzer, subject: str, traces: Sequence[Trace], context: Context
+) -> None:
+    """What is saved can be loaded, by the type alone, and says the same."""
+    assert isinstance(analyzer, Storable)
+    with TemporaryDirectory(prefix="tracekit-") as name:
+        folder = Path(name)
+        try:
+            analyzer.save(folder)
+            odd = [p.name for p in folder.iterdir() if not p.is_file() or p.suffix not in SUFFIXES]
+            loaded = type(analyzer).load(folder)
+        except Exception as error:
+            raise broken(subject, "stored", f"{type(error).__name__}: {error!s:.200}") from error
+    if odd:
+        raise broken(subject, "stored", f"it wrote {odd[0]}")
+    for trace in traces:
+        same = _bytes(_run(loaded, subject, trace, context))
+        if same != _bytes(_run(analyzer, subject, trace, context)):
+            raise broken(subject, "stored", trace.id)
 
 
 def _run(

@@ -47,6 +47,7 @@ ANALYZER = {
     "no-network": "no socket is opened, unless it needs an `llm`",
     "no-processes": "no process is started, unless it needs a `replay`",
     "no-writes": "no file is written, moved or removed",
+    "stored": "weights that can be saved come back the same, from files that hold no code",
 }
 """What an analyzer promises."""
 
