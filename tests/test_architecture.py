@@ -21,9 +21,16 @@ LAYERS = [
     ["tracekit.names", "tracekit.trace", "tracekit.attribution"],
     ["tracekit.context", "tracekit.protocols"],
     ["tracekit.registry"],
-    ["tracekit.metrics", "tracekit.folds", "tracekit.signals", "tracekit.stats", "tracekit.games",
-     "tracekit.llm",
-     "tracekit.agreement", "tracekit.encoder"],
+    [
+        "tracekit.metrics",
+        "tracekit.folds",
+        "tracekit.signals",
+        "tracekit.stats",
+        "tracekit.games",
+        "tracekit.llm",
+        "tracekit.agreement",
+        "tracekit.encoder",
+    ],
     ["tracekit.ingest", "tracekit.store"],
     ["tracekit.capture", "tracekit.labels"],
     ["tracekit.replay"],
@@ -50,7 +57,7 @@ ROOMS_OF = {
 """Third-party libraries of the core, and who may import them."""
 
 HEAVY_ROOMS_OF = {
-    "huggingface_hub": ["tracekit_models.hub"],
+    "huggingface_hub": ["tracekit_models"],
     "onnxruntime": ["tracekit.encoder"],
     "openai": ["tracekit.llm"],
     "ray": ["tracekit.ingest.engines"],
