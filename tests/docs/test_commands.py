@@ -24,6 +24,7 @@ PAGES = [
     ROOT / "docs" / "sandbox.md",
     ROOT / "docs" / "injection.md",
     ROOT / "docs" / "tutorial-replay.md",
+    ROOT / "docs" / "replay-adapters.md",
     EXAMPLES / "README.md",
 ]
 
