@@ -112,6 +112,12 @@ def test_a_system_of_ones_own(run, tmp_path):
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["spec"]["system"] == "somebody:Plain"
     assert manifest["spec"]["manipulator"] == "rules"
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "license:" not in card
+    assert "Licence: not stated" in card
+    args = (*own, "--n", "3", "-o", "out", "--license", "mit", "--quiet")
+    assert run("inject", *args).code == 0
+    assert "\nlicense: mit\n" in (tmp_path / "out" / "README.md").read_text()
 
 
 @pytest.mark.usefixtures("plain")

@@ -66,6 +66,10 @@ def command(
     leaks: Annotated[
         bool, typer.Option("--leaks/--no-leaks", help="Check what gives struck steps away.")
     ] = True,
+    licence: Annotated[
+        str | None,
+        typer.Option("--license", metavar="ID", help="Licence for the card, of runs of your own."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of everything.")] = 0,
     workers: Annotated[
         int, typer.Option(min=1, metavar="N", help="Processes to share the work.")
@@ -113,7 +117,7 @@ def command(
             spec, out, workers=workers, recordings=recordings, progress=_ticks(tick, quiet=quiet)
         )
     seconds = time.perf_counter() - began
-    found = write_card(out, leaks=leaks, seed=seed)
+    found = write_card(out, leaks=leaks, seed=seed, licence=licence)
     _print(manifest, found, out, seconds, json=json)
     note(f"wrote {out}", quiet=quiet)
     raise typer.Exit(code)
