@@ -21,6 +21,7 @@ from tracekit.replay.adapters.ag2_replies import SILENCE, Reel, Replies, joined
 from tracekit.replay.adapters.recording import (
     MemoryRecorder,
     Origin,
+    ServedTools,
     changed_steps,
     checked,
     expect_step,
@@ -28,7 +29,7 @@ from tracekit.replay.adapters.recording import (
     waited,
     whole,
 )
-from tracekit.replay.tools import RecordedTools, answered
+from tracekit.replay.tools import answered
 from tracekit.replay.types import Action, Checkpoint, Intervention
 from tracekit.trace import Agent, Inputs, Outcome, Step, Task, ToolCall, Trace
 
@@ -78,8 +79,8 @@ class Ag2System:
 
     Tools are not called again for the steps before a checkpoint, but for those named in `again`,
     whose results are more than text (a `Handoff`). Tools in `sealed`, which buy, send or delete,
-    answer from the recording after the checkpoint as well, and `BackendError` follows from a call
-    that is not in it. `limit` is the longest that a run may take, in seconds. `pause` are seconds
+    answer from the recording after the checkpoint as well, and a call that is not in it ends in
+    `BackendError`. `limit` is the longest that a run may take, in seconds. `pause` are seconds
     before each recorded reply: on a hub, agents that are woken by one message wait for each other
     only as long as models take their time.
 
@@ -138,9 +139,7 @@ class Ag2System:
         """The run from a checkpoint on. Raises `UsageError` when the change is for another step."""
         expect_step(checkpoint.step, intervention)
         state = State.of(checkpoint)
-        tools = RecordedTools(state.calls)
-        for call in state.calls[: state.made]:
-            tools.call(call.name, call.arguments)
+        tools = ServedTools(state.calls, state.made)
         origin = state.origin.then(checkpoint.step, intervention, seed)
         earlier = spans(state.origin, checkpoint.step)
         reel = Reel(
@@ -180,6 +179,8 @@ class Ag2System:
         except Exception:  # an error of the program is how the run ended, and is in the trace
             if reel.diverged is None and not recorder.traces:
                 raise
+        if reel.tools is not None:
+            reel.tools.expect_complete()
         recorded = recorder.trace()
         steps = normalised(recorded.steps)
         if reel.diverged is not None or not _begins(steps, reel.steps):

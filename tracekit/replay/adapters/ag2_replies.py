@@ -18,7 +18,7 @@ from tracekit.errors import BackendError
 from tracekit.ingest.parts import as_text
 from tracekit.names import speaker
 from tracekit.optional import require
-from tracekit.replay.tools import RecordedTools
+from tracekit.replay.adapters.recording import ServedTools
 from tracekit.replay.types import Action, Intervention
 from tracekit.trace import Message, Step, ToolCall
 
@@ -43,7 +43,7 @@ class Reel:
         change: Intervention | None = None,
         *,
         again: Collection[str] = (),
-        tools: RecordedTools | None = None,
+        tools: ServedTools | None = None,
         sealed: Collection[str] = (),
         pause: float = 0.0,
     ) -> None:

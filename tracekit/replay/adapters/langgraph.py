@@ -119,6 +119,7 @@ class LangGraphSystem:
         known: dict[str, Any] = {
             "task": trace.task,
             "origin": msgspec.structs.replace(origin, places=[]),
+            "source": trace.source,
             "agents": trace.agents,
             "calls": [call for _, call in answered(trace)],
         }
@@ -267,9 +268,9 @@ class LangGraphSystem:
         return msgspec.structs.replace(trace, outcome=self.check(trace))
 
     def _begun(self, state: State) -> Trace:
-        source = MemoryRecorder().run(framework="langgraph")
+        """The run as far as it has come."""
         return Trace(
-            id="", source=source._source, task=state.task, agents=state.agents, steps=state.steps
+            id="", source=state.source, task=state.task, agents=state.agents, steps=state.steps
         )
 
     def _told(self, thread: str, origin: Origin, state: State, change: Intervention) -> Trace:

@@ -16,7 +16,7 @@ from tracekit.errors import UsageError
 from tracekit.optional import require
 from tracekit.replay.adapters.recording import MemoryRecorder, Origin
 from tracekit.replay.types import Checkpoint
-from tracekit.trace import Agent, Message, Step, Task, ToolCall
+from tracekit.trace import Agent, Message, Source, Step, Task, ToolCall
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -43,6 +43,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     task: Task
     origin: Origin
+    source: Source
     agents: tuple[Agent, ...]
     steps: tuple[Step, ...]
     """The steps before it."""
@@ -76,6 +77,9 @@ def encoded(saved: Any) -> str:
     return f"{kind}:{base64.b64encode(data).decode()}"
 
 
+_NEEDED = {"id", "channel_values", "channel_versions"}
+
+
 def decoded(text: str, trusted: Sequence[tuple[str, str]] = ()) -> tuple[Any, Any]:
     """Checkpoint and metadata; of classes, LangChain's own and those in `trusted` are made.
 
@@ -87,8 +91,10 @@ def decoded(text: str, trusted: Sequence[tuple[str, str]] = ()) -> tuple[Any, An
         if kind != "msgpack":
             raise ValueError(f"it is written as {kind[:40]!r}")
         checkpoint, metadata = reader.loads_typed((kind, base64.b64decode(data, validate=True)))
+        if not checkpoint.keys() >= _NEEDED or not isinstance(metadata.get("step"), int):
+            raise ValueError("members are missing")
         return {**checkpoint}, {**metadata}
-    except (ValueError, TypeError, binascii.Error) as error:
+    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
         raise UsageError(f"not a checkpoint of LangGraph: {error}") from None
 
 

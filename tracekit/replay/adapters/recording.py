@@ -20,9 +20,10 @@ import msgspec
 
 from tracekit.capture.recorder import Recorder
 from tracekit.capture.runs import Run
-from tracekit.errors import ContractError, UsageError
+from tracekit.errors import BackendError, ContractError, UsageError
+from tracekit.replay.tools import RecordedTools
 from tracekit.replay.types import Action, Intervention
-from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace
+from tracekit.trace import Agent, Outcome, Source, Step, Task, ToolCall, Trace
 
 KEY = "replay"
 """Member of `Trace.extra` that holds the `Origin`."""
@@ -129,6 +130,30 @@ class MemoryRecorder(Recorder):
                 "inside one call"
             )
         return self.traces[0]
+
+
+class ServedTools(RecordedTools):
+    """Recorded tools that remember a refusal: the run after it says nothing about the system."""
+
+    def __init__(self, calls: list[ToolCall], made: int) -> None:
+        """Of the calls, the first `made` were made already."""
+        super().__init__(calls)
+        self.refused: BackendError | None = None
+        for call in calls[:made]:
+            super().call(call.name, call.arguments)
+
+    def call(self, name: str, arguments: Any) -> ToolCall:
+        """The recorded answer; raises `BackendError` when there is none."""
+        try:
+            return super().call(name, arguments)
+        except BackendError as error:
+            self.refused = error
+            raise
+
+    def expect_complete(self) -> None:
+        """Raise `BackendError` when a call was refused, whatever the framework made of that."""
+        if self.refused is not None:
+            raise self.refused
 
 
 def normalised(steps: Iterable[Step], hidden: Collection[str] = ()) -> tuple[Step, ...]:

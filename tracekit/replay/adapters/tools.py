@@ -9,7 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from tracekit.optional import require
-from tracekit.replay.tools import RecordedTools
+from tracekit.replay.adapters.recording import ServedTools
 from tracekit.trace import ToolCall
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ else:
     _tools = require("langchain_core.tools", extra="langgraph")
     StructuredTool, ToolException = _tools.StructuredTool, _tools.ToolException
 
-_recording: ContextVar[RecordedTools | None] = ContextVar("tracekit_recording", default=None)
+_recording: ContextVar[ServedTools | None] = ContextVar("tracekit_recording", default=None)
 
 
 def recorded(tool: StructuredTool) -> StructuredTool:
     """A tool, as `@tool` makes it, that on replay answers from the recording.
 
-    For tools that buy, send or delete. A call that is not in the recording raises `BackendError`
-    on replay instead of being made.
+    For tools that buy, send or delete. A call that is not in the recording is not made on replay,
+    and the replay raises `BackendError`.
     """
     names = frozenset(tool.get_input_jsonschema().get("properties", {}))
 
@@ -61,12 +61,14 @@ def recorded(tool: StructuredTool) -> StructuredTool:
 
 @contextmanager
 def serving(calls: list[ToolCall], made: int) -> Iterator[None]:
-    """Inside, `recorded` tools answer from `calls`, of which the first `made` were made already."""
-    tools = RecordedTools(calls)
-    for call in calls[:made]:
-        tools.call(call.name, call.arguments)
+    """Inside, `recorded` tools answer from `calls`, of which the first `made` were made already.
+
+    Raises `BackendError` in the end when one of them could not.
+    """
+    tools = ServedTools(calls, made)
     token = _recording.set(tools)
     try:
         yield
     finally:
         _recording.reset(token)
+    tools.expect_complete()
