@@ -1,6 +1,7 @@
 """Data sets of failures: what is in them, that they come out the same, and that they survive."""
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -149,6 +150,27 @@ def test_a_killed_build_leaves_whole_files_only(tmp_path):
     build(spec, fresh)
     names = [file.name for file in read_manifest(fresh).files]
     assert all((tmp_path / name).read_bytes() == (fresh / name).read_bytes() for name in names)
+
+
+def test_an_interrupted_build_ends_cleanly_and_goes_on(tmp_path):
+    """Ctrl-C on the command line, which every process of the group gets."""
+    out = tmp_path / "out"
+    asked = ["inject", "--n", "250", "--family", "arithmetic", "--topology", "chain", "--no-leaks"]
+    command = [sys.executable, "-m", "tracekit_cli", *asked, "-o", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    ends = time.monotonic() + 60
+    while not list((out / "data").glob("*.parquet")) and time.monotonic() < ends:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    kept = {path.name: path.stat().st_mtime_ns for path in (out / "data").glob("*.parquet")}
+    assert 0 < len(kept) < 10
+    subprocess.run(command, check=True, capture_output=True)
+    later = {path.name: path.stat().st_mtime_ns for path in (out / "data").glob("*.parquet")}
+    assert len(later) == 10
+    assert kept.items() <= later.items()
 
 
 def test_another_set_in_the_folder_is_refused_until_cleared(folder, small, tmp_path):

@@ -14,9 +14,11 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import re
+import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,10 +101,11 @@ def build(
         for number in range(spec.shards)
         if number not in done
     ]
-    for number in _work(todo, workers):
-        made += spec.quota(number)
-        if progress is not None:
-            progress(made, spec.n)
+    with closing(_work(todo, workers)) as numbers:  # an interrupt out here must reach the pool
+        for number in numbers:
+            made += spec.quota(number)
+            if progress is not None:
+                progress(made, spec.n)
     return _manifest(spec, out)
 
 
@@ -142,21 +145,25 @@ class Job(NamedTuple):
     recordings: tuple[Trace, ...] = ()
 
 
-def _work(todo: list[Job], workers: int) -> Iterator[int]:
+def _work(todo: list[Job], workers: int) -> Generator[int, None, None]:
     """Make shards, in this process or in several; yields the number of each that is done."""
     if workers == 1 or len(todo) < 2:
         for job in todo:
             yield make_shard(job)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
-        futures = [pool.submit(make_shard, job) for job in todo]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    size = min(workers, len(todo))
+    pool = ProcessPoolExecutor(size, mp_context=context, initializer=_uninterrupted)
+    try:
+        for future in as_completed([pool.submit(make_shard, job) for job in todo]):
+            yield future.result()
+    finally:  # shards begun are finished and kept, the others are not begun
+        pool.shutdown(cancel_futures=True)
+
+
+def _uninterrupted() -> None:
+    """An interrupt is for the process that hands out the work: shards begun are finished."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def make_shard(job: Job) -> int:
