@@ -7,8 +7,6 @@ None reads labels, the correct answer, or the names of agents, tools and benchma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tracekit.signals.cues import CUES
@@ -81,7 +79,7 @@ def _cues(reading: Reading) -> Columns:
 def _reactions(reading: Reading, said: Columns) -> Columns:
     """What the next acting step says, and the worst of the next three."""
     found: Columns = {}
-    acting = list(_next_acting(reading))
+    acting = _next_acting(reading)
     for name in AHEAD:
         column = said[name]
         found[f"next_{name}"] = np.array([0.0 if j is None else column[j] for j in acting])
@@ -91,9 +89,15 @@ def _reactions(reading: Reading, said: Columns) -> Columns:
     return found
 
 
-def _next_acting(reading: Reading) -> Iterator[int | None]:
-    for i in range(reading.n):
-        yield next((j for j in range(i + 1, reading.n) if reading.acts[j]), None)
+def _next_acting(reading: Reading) -> list[int | None]:
+    """For each step the next one that is no mere output."""
+    found: list[int | None] = []
+    upcoming: int | None = None
+    for i in range(reading.n - 1, -1, -1):
+        found.append(upcoming)
+        if reading.acts[i]:
+            upcoming = i
+    return found[::-1]
 
 
 def _local(trace: Trace, reading: Reading) -> Columns:

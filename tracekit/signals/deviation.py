@@ -17,7 +17,9 @@ from tracekit.signals.text import lowered, window
 
 _TOKEN = re.compile(r"[^\W_]{2,}")
 LARGEST = 4000
-"""Words of the local vocabulary: the most widespread ones that are not in every step."""
+"""Words of the local vocabulary: the most widespread ones."""
+CELLS = 4_000_000
+"""Numbers in the table of a long run: its vocabulary shrinks to fit."""
 
 
 def tfidf(texts: Sequence[str]) -> np.ndarray:
@@ -32,7 +34,8 @@ def tfidf(texts: Sequence[str]) -> np.ndarray:
     counts = [Counter(_TOKEN.findall(lowered(window(text)))) for text in texts]
     spread = Counter(word for count in counts for word in count)
     vocabulary = [word for word, _ in sorted(spread.items(), key=lambda item: (-item[1], item[0]))]
-    column = {word: k for k, word in enumerate(vocabulary[:LARGEST])}
+    room = max(1, min(LARGEST, CELLS // max(1, len(texts))))
+    column = {word: k for k, word in enumerate(vocabulary[:room])}
     rows = np.zeros((len(texts), len(column)))
     for i, count in enumerate(counts):
         for word, times in count.items():
@@ -61,17 +64,18 @@ def deviations(
     `owners` the agents of the steps, `acts` marks steps that are no mere outputs, and `final` is
     the step that gives the answer.
     """
-    same = np.array([[one == other for other in owners] for one in owners])
     total, count = rows.sum(axis=0), len(rows)
-    own_sum = same @ rows
-    own_count = same.sum(axis=1, keepdims=True)
+    _, owner = np.unique(np.array(owners, dtype=str), return_inverse=True)
+    sums = np.zeros((owner.max(initial=-1) + 1, rows.shape[1]))
+    np.add.at(sums, owner, rows)
+    own_sum, own_count = sums[owner], np.bincount(owner)[owner]
     answer = rows[final] if final is not None else np.zeros(rows.shape[1])
     return {
         "previous": _far(rows, _shifted(rows, np.ones(count, dtype=bool))),
         "next": _far(rows, _shifted(rows[::-1], np.ones(count, dtype=bool))[::-1]),
-        "own": _far(rows, own_sum - rows) * (own_count[:, 0] > 1),
+        "own": _far(rows, own_sum - rows) * (own_count > 1),
         "log": _far(rows, total - rows),
-        "others": _far(rows, total - own_sum) * (own_count[:, 0] < count),
+        "others": _far(rows, total - own_sum) * (own_count < count),
         "own_previous": _own_previous(rows, owners),
         "acting_previous": _far(rows, _shifted(rows, acts)),
         "question": 1.0 - rows @ question,

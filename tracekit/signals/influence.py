@@ -12,8 +12,8 @@ from tracekit.signals.text import share, window, words
 from tracekit.trace import Trace
 
 _KEY = re.compile(r"\b(?:[A-Z][\w'-]{2,}|\d[\d.,]*\d|\d)")
-WIDESPREAD = 0.5
-"""A word that more than half of the steps use says nothing about who took it from whom."""
+LOOK_AHEAD = 200
+"""Later steps searched for an echo: it keeps long runs linear."""
 
 
 def influence(trace: Trace, reading: Reading) -> dict[str, np.ndarray]:
@@ -45,13 +45,14 @@ def _echoes(
     n = reading.n
     novelty = np.array([share(s, f) for s, f in zip(said, new, strict=True)])
     echo, followers, rest = np.zeros(n), np.zeros(n), np.zeros(n)
-    for i, fresh in enumerate(new):
-        if not fresh or i == n - 1:
+    last = {word: i for i, spoken in enumerate(said) for word in spoken}
+    for i, fresh in enumerate(new[:-1]):
+        if not fresh:
             continue
-        taken = [share(fresh, later_said) for later_said in said[i + 1 :]]
+        taken = [share(fresh, later_said) for later_said in said[i + 1 : i + 1 + LOOK_AHEAD]]
         echo[i] = max(taken)
         followers[i] = np.log1p(sum(t > 0.1 for t in taken))
-        rest[i] = len(fresh & frozenset().union(*said[i + 1 :])) / len(fresh)
+        rest[i] = sum(last[word] > i for word in fresh) / len(fresh)
     output = later(novelty * reading.executor)
     return {
         "novelty": novelty,

@@ -11,10 +11,6 @@ import numpy as np
 from tracekit.analyzers.compact.features import NAMES
 from tracekit.analyzers.conditional_logit import softmax
 
-SHARPER = 2.0
-"""Power of the step probabilities by which agents are compared. With 1 an agent of many improbable
-steps beats one of few probable ones; without bound only its best step counts."""
-
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One conditional logit."""
@@ -82,20 +78,23 @@ def as_json(weights: Weights) -> bytes:
 
 
 def agent_chances(chances: np.ndarray, owners: list[str]) -> dict[str, float]:
-    """Probability of each agent, most likely first: its share of the sharpened step probabilities.
+    """Probability of each agent, most likely first: the norms of their step probabilities, scaled.
+
+    By sums, an agent of many improbable steps beats one of a few probable ones; by maxima, only
+    its best step counts. The Euclidean norm lies in between, and is as well calibrated as the sum.
 
     >>> agent_chances(np.array([0.3, 0.3, 0.4]), ["a", "a", "b"])
-    {'a': 0.529411764706, 'b': 0.470588235294}
-    >>> agent_chances(np.array([0.1, 0.1, 0.1, 0.3, 0.4]), ["a", "a", "a", "a", "b"])
-    {'b': 0.571428571429, 'a': 0.428571428571}
+    {'a': 0.514718625761, 'b': 0.485281374239}
+    >>> next(iter(agent_chances(np.array([0.1, 0.1, 0.1, 0.3, 0.4]), ["a", "a", "a", "a", "b"])))
+    'b'
     """
-    sharp = chances**SHARPER
-    total = float(sharp.sum())
-    mass: dict[str, float] = {}
-    for owner, part in zip(owners, sharp.tolist(), strict=True):
-        mass[owner] = mass.get(owner, 0.0) + part / total
-    ranked = sorted(mass.items(), key=lambda item: (-item[1], item[0]))
-    return {owner: round(part, 12) for owner, part in ranked}
+    squares: dict[str, float] = {}
+    for owner, chance in zip(owners, chances.tolist(), strict=True):
+        squares[owner] = squares.get(owner, 0.0) + chance**2
+    norms = {owner: square**0.5 for owner, square in squares.items()}
+    total = sum(norms.values())
+    ranked = sorted(norms.items(), key=lambda item: (-item[1], item[0]))
+    return {owner: round(norm / total, 12) for owner, norm in ranked}
 
 
 def ranking(chances: np.ndarray, owners: list[str]) -> list[int]:
