@@ -399,6 +399,9 @@ def test_a_graph_that_raises_ends_a_run():
     changed = system.resume(checkpoint_at(system, trace, 0), say("Fire!"), 0)
     assert changed.steps[1].content == "RuntimeError: no water"
     assert changed.outcome.status == "failure"
+    assert [c.step for c in system.checkpoints(changed)] == [0, 1]
+    saved = system.resume(checkpoint_at(system, changed, 1), say("We sail.", 1), 0)
+    assert saved.outcome.status == "success"
 
 
 def test_what_is_no_checkpoint_is_refused():
@@ -413,6 +416,9 @@ def test_what_is_no_checkpoint_is_refused():
         system.checkpoints(msgspec.structs.replace(trace, extra={}))
     with pytest.raises(UsageError, match="is a run of"):
         star().checkpoints(trace)
+    damaged = {**trace.extra["replay"], "places": [{"superstep": 1, "node": "x", "steps": [99]}]}
+    with pytest.raises(UsageError, match="steps that it does not have"):
+        system.checkpoints(msgspec.structs.replace(trace, extra={"replay": damaged}))
     for text in ("pickle:gASVAAAA", "msgpack:!!", "", "msgpack:kQ==", "msgpack:koCA"):
         with pytest.raises(UsageError, match="not a checkpoint of LangGraph"):
             decoded(text)

@@ -111,7 +111,7 @@ class LangGraphSystem:
         another process, it is made once more; `UsageError` when it comes out differently.
         """
         origin = Origin.of(trace, self.name)
-        places = _places(origin)
+        places = _places(origin, len(trace.steps))
         saved = self._saved(trace.id)
         if not all(place.superstep - 1 in saved for place in places):
             self._again(trace, origin)
@@ -145,19 +145,14 @@ class LangGraphSystem:
         origin = state.origin.then(checkpoint.step, intervention, seed)
         id = origin.id(state.task)
         # A repetition leaves the thread of the run alone.
-        name = f"{id}~again" if id == checkpoint.trace_id else id
-        thread = self._forked(checkpoint.trace_id, name, state)
-        begun = self._begun(state)
-        with serving(state.calls, state.made):
-            if intervention is None:
-                return self._played(state.task, origin, thread, None, begun, state.places)
-            if intervention.actions is not None:
-                begun = self._told(thread, origin, state, intervention)
-                places = [*state.places, _moved(state.place, state.at.index, len(begun.steps))]
-            else:
-                begun, ran = self._acted_on(thread, origin, state, intervention)
-                places = [*state.places, *ran]
-            return self._played(state.task, origin, thread, None, begun, places)
+        aside = id == checkpoint.trace_id
+        thread = self._forked(checkpoint.trace_id, f"{id}~again" if aside else id, state)
+        try:
+            with serving(state.calls, state.made):
+                return self._continued(origin, thread, state, intervention)
+        finally:
+            if aside:
+                self.saver.delete_thread(thread)
 
     def check(self, trace: Trace) -> Outcome:
         """How the run ended, by the check that the system was given."""
@@ -267,6 +262,19 @@ class LangGraphSystem:
         trace = whole(recorded, task, origin, steps, known)
         return msgspec.structs.replace(trace, outcome=self.check(trace))
 
+    def _continued(
+        self, origin: Origin, thread: str, state: State, change: Intervention | None
+    ) -> Trace:
+        """A thread that stands at a checkpoint, with a change there, run to its end."""
+        begun, places = self._begun(state), state.places
+        if change is not None and change.actions is not None:
+            begun = self._told(thread, origin, state, change)
+            places = [*places, _moved(state.place, state.at.index, len(begun.steps))]
+        elif change is not None:
+            begun, ran = self._acted_on(thread, origin, state, change)
+            places = [*places, *ran]
+        return self._played(state.task, origin, thread, None, begun, places)
+
     def _begun(self, state: State) -> Trace:
         """The run as far as it has come."""
         return Trace(
@@ -326,11 +334,14 @@ def _in_memory() -> Saver:
     return saver
 
 
-def _places(origin: Origin) -> list[Place]:
+def _places(origin: Origin, steps: int) -> list[Place]:
     try:
-        return msgspec.convert(origin.places, list[Place])
+        places = msgspec.convert(origin.places, list[Place])
     except msgspec.ValidationError as error:
         raise UsageError(f"the places of a LangGraph run are damaged: {error}") from None
+    if any(not 0 <= step < steps for place in places for step in place.steps):
+        raise UsageError("the places of a LangGraph run point to steps that it does not have")
+    return places
 
 
 def _resumable(places: list[Place]) -> list[Place]:

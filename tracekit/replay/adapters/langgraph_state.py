@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from tracekit.capture.langchain import TracekitCallback
+from tracekit.capture.langchain_events import Event
 from tracekit.capture.langchain_values import commands_in, gotos
 from tracekit.errors import UsageError
 from tracekit.optional import require
@@ -111,11 +112,21 @@ class Watch(TracekitCallback):
         """A graph, a node or a chain returns."""
         event = self._events.get(run_id)
         super().on_chain_end(outputs, run_id=run_id, **about)
+        self._note(event, outputs)
+
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **about: Any) -> None:
+        """A graph, a node or a chain raises."""
+        event = self._events.get(run_id)
+        super().on_chain_error(error, run_id=run_id, **about)
+        self._note(event, None)
+
+    def _note(self, event: Event | None, outputs: Any) -> None:
+        """The run of a node of the graph itself, not of one inside a subgraph."""
         if event is None or not event.is_node:
             return
         meta = event.metadata
         if "|" in str(meta.get("langgraph_checkpoint_ns")):
-            return  # inside a subgraph
+            return
         goto = tuple(name for command in commands_in(outputs) for name in gotos(command))
         steps = tuple(sorted(event.steps))
         self.ran.append(Place(meta["langgraph_step"], meta["langgraph_node"], steps, goto))
