@@ -24,7 +24,7 @@ from tracekit.eval.benchmarks.injected import Injected, place
 from tracekit.eval.dataset import Item, read
 from tracekit.folds import grouped_folds
 from tracekit.metrics import chance, score
-from tracekit.protocols import Fitted
+from tracekit.protocols import Analyzer, Fitted
 from tracekit.trace import Trace
 
 REFERENCES = ("constant", "first-speaker", "last-speaker")
@@ -42,6 +42,11 @@ def verdicts(
     analyzer = registry.get("analyzers", method)
     if isinstance(analyzer, Fitted):
         analyzer = analyzer.fit(train, CONTEXT)
+    return verdicts_of(analyzer, test)
+
+
+def verdicts_of(analyzer: Analyzer, test: Sequence[Item]) -> list[tuple[float, float]]:
+    """(step, agent) right or not for each item."""
     found = []
     for item in test:
         said = attribute(item.trace, analyzer, context=CONTEXT, even_success=True)
@@ -119,17 +124,17 @@ def added(data: Path, injected: Sequence[Trace], sizes: Sequence[int]) -> list[d
     folds = grouped_folds([i.labelled for i in items], lambda t: group[t.id], 10, 0)
     rows: dict[str, list[Any]] = {}
     for size in sizes:
-        for own in (True, False) if size else (True,):
-            results: list[Any] = [None] * len(items)
-            for fold in range(10):
-                test = [i for i, f in enumerate(folds) if f == fold]
-                train = [items[i].labelled for i, f in enumerate(folds) if f != fold and own]
-                method = Linear().fit([*train, *injected[:size]], CONTEXT)
-                for i in test:
-                    said = attribute(items[i].trace, method, context=CONTEXT, even_success=True)
-                    worth = score(said, items[i].labels, len(items[i].trace.steps))
-                    results[i] = (worth.step, worth.agent)
-            rows[f"{'own runs and ' if own else ''}{size} injected"] = results
+        more = list(injected[:size])
+        results: list[Any] = [None] * len(items)
+        for fold in range(10):
+            test = [i for i, f in enumerate(folds) if f == fold]
+            train = [items[i].labelled for i, f in enumerate(folds) if f != fold]
+            made = verdicts_of(Linear().fit([*train, *more], CONTEXT), [items[i] for i in test])
+            for i, found in zip(test, made, strict=True):
+                results[i] = found
+        rows[f"own runs and {size} injected"] = results
+        if size:
+            rows[f"{size} injected alone"] = verdicts_of(Linear().fit(more, CONTEXT), items)
     return table("Who&When", items, rows)
 
 
