@@ -17,13 +17,14 @@ from pathlib import Path
 
 from tracekit import registry
 from tracekit.export.fields import FIELDS
+from tracekit.inject.modes import MODES
 from tracekit.protocols import Exporter
 from tracekit.schema import DOCUMENTS, json_schema
 from tracekit.testing import rules
 from tracekit_cli import reference
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/export.md"]
+PAGES = ["README.md", "docs/injection.md", "CONTRIBUTING.md", "docs/export.md"]
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -123,6 +124,15 @@ def contracts() -> str:
     return table(["plug-in", "rule", "promise"], rows)
 
 
+def failure_modes() -> str:
+    """What can be injected, and how."""
+    rows = []
+    for mode in MODES.values():
+        ways = ", ".join(f"`{strategy}`" for strategy in mode.strategies)
+        rows.append([mode.code, mode.name, mode.looks, ways])
+    return table(["mode", "name", "what one sees", "strategies"], rows)
+
+
 def exports() -> str:
     """The exporters."""
     rows = []
@@ -214,6 +224,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "formats": formats,
     "kept": kept,
     "methods": methods,
+    "modes": failure_modes,
     "tree": tree,
 }
 
