@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --editable
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types build docs fuzz train-linear dataset-injected lock clean
+.PHONY: help demo test lint types build docs fuzz train-linear train-compact dataset-injected lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ fuzz: $(VENV)/.dev ## a million random logs for the readers, with coverage; hour
 
 train-linear: $(VENV)/.dev ## refit the weights of the linear method from $TRACEKIT_DATA
 	$(BIN)/python -m tracekit.analyzers.linear_fit --data "$${TRACEKIT_DATA:?is not set}"
+
+train-compact: $(VENV)/.dev ## refit the weights of the compact method from $TRACEKIT_DATA
+	$(BIN)/python -m tracekit_models.compact.train --data "$${TRACEKIT_DATA:?is not set}"
 
 dataset-injected: $(VENV)/.dev ## 50,000 failures with known causes in datasets/injected; 20 minutes (FAILURES=50000)
 	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n $(FAILURES) -o datasets/injected
