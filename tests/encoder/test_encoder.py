@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tracekit.encoder.encoder import LETTERS, Encoder
-from tracekit.encoder.tensors import write
+from tracekit.encoder.tensors import read, write
 from tracekit.errors import InputError
 
 TEXTS = ["The sum is 12.", "so the total is zwölf", "steps", "the sum " * 40, "中", "a-b.c!"]
@@ -96,8 +96,9 @@ def test_loading_is_cached_and_light():
         ({"settings": '{"kind": "static", "width": 4, "pieces": 8}'}, "do not fit"),
         ({"settings": '{"kind": "static", "width": 3, "pieces": 0}'}, "do not fit"),
         ({"settings": '{"kind": "lstm", "width": 3, "pieces": 8}'}, "Invalid enum value"),
-        ({"words": np.zeros((4, 3), dtype=np.int8)}, "differ in number"),
+        ({"words": np.zeros((4, 3), dtype=np.int8), "words.step": None}, "differ in number"),
         ({"words": None}, "words"),
+        ({"words.step": np.ones(5, dtype=np.float32)}, "steps for 5"),
         ({"vocabulary": None}, "vocabulary"),
         ({"characters.marks": np.zeros(3, dtype=np.int32)}, "characters"),
     ],
@@ -111,3 +112,19 @@ def test_wrong_weights_are_refused(static_arrays, tmp_path, change, said):
     write(tmp_path / "wrong.safetensors", arrays, metadata)
     with pytest.raises(InputError, match=rf"wrong\.safetensors: .*{said}"):
         Encoder.load(tmp_path / "wrong.safetensors")
+
+
+def test_a_transformer_without_heads_is_refused(network_file, tmp_path):
+    arrays, metadata = read(network_file)
+    settings = '{"kind": "transformer", "width": 384, "pieces": 14}'
+    write(tmp_path / "headless.safetensors", arrays, {**metadata, "settings": settings})
+    with pytest.raises(InputError, match=r"headless\.safetensors: not the weights"):
+        Encoder.load(tmp_path / "headless.safetensors")
+
+
+def test_more_pieces_than_positions_are_refused(network_file, tmp_path):
+    arrays, metadata = read(network_file)
+    settings = '{"kind": "transformer", "width": 384, "pieces": 15, "heads": 12}'
+    write(tmp_path / "long.safetensors", arrays, {**metadata, "settings": settings})
+    with pytest.raises(InputError, match=r"long\.safetensors: not the weights"):
+        Encoder.load(tmp_path / "long.safetensors")

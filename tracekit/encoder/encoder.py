@@ -120,7 +120,7 @@ def _loaded(path: str) -> Encoder:
         digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         settings = _settings(tensors)
         words, body = _wordpiece(tensors), _body(tensors, settings)
-    except (KeyError, ValueError, IndexError) as error:
+    except (LookupError, ValueError, ArithmeticError) as error:
         raise InputError(
             f"{path}: not the weights of an encoder: {error}; export it again"
         ) from None

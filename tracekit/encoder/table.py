@@ -18,8 +18,11 @@ class Table(NamedTuple):
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], name: str) -> Table:
-        """The matrix of that name among a file's arrays; raises `KeyError`."""
-        return cls(arrays[name], arrays.get(f"{name}.step"))
+        """The matrix of that name among a file's arrays; raises `KeyError` and `ValueError`."""
+        numbers, steps = arrays[name], arrays.get(f"{name}.step")
+        if steps is not None and steps.shape != numbers.shape[:1]:
+            raise ValueError(f"{name!r} has {len(numbers)} rows and steps for {len(steps)}")
+        return cls(numbers, steps)
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """The rows of those ids, float32 (n, width)."""

@@ -44,7 +44,7 @@ class Mean(nn.Module):
 
     def __init__(self, table: np.ndarray) -> None:
         super().__init__()
-        self.table = nn.Embedding(*table.shape, _weight=torch.from_numpy(table))
+        self.table = nn.Embedding(len(table), table.shape[1], _weight=torch.from_numpy(table))
 
     def forward(self, ids: Tensor) -> Tensor:
         """The mean of the pieces' vectors, of unit length."""
