@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
@@ -100,6 +101,19 @@ def test_effects_need_no_traces(topology):
         change = sandbox.correct(sandbox.checkpoints(trace)[step])
         found = effect(sandbox, trace, step, change, 12, seed=9)
         assert found == effect(Plain(sandbox), trace, step, change, 12, seed=9)
+
+
+def test_threads_may_replay_from_one_state():
+    sandbox = Sandbox("tables", "star", skill=0.7)
+    (trace,) = runs(sandbox, 1, seed=2)
+    seeds = range(60)
+
+    def ends(system):
+        checkpoint = system.checkpoints(trace)[len(trace.steps) // 2]
+        return lambda seed: system.outcome(checkpoint, None, seed)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ends(sandbox), seeds)) == list(map(ends(Sandbox()), seeds))
 
 
 def test_models_read_real_words_in_short_cuts_too():

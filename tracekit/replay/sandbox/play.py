@@ -52,15 +52,16 @@ class Play:
 
     def memory(self, agent: str | None, *, own: bool = False) -> Memory:
         """What an agent has heard up to now; None has heard everything."""
-        key = (agent, own)
-        memory = self._memories.get(key)
-        if memory is None:
-            if self._before is not None:
-                memory = self._before.memory(agent, own=own).copy()
-            else:
-                memory = Memory(self.problem.family, agent, own=own)
-            self._memories[key] = memory
-        return memory.listen(self.run.steps)
+        memory = self._memories.get((agent, own))
+        if memory is not None:
+            return memory.listen(self.run.steps)
+        if self._before is not None:
+            memory = self._before.memory(agent, own=own).copy()
+        else:
+            memory = Memory(self.problem.family, agent, own=own)
+        # Threads may resume from one state: what they share has listened before it is shared.
+        self._memories[agent, own] = memory.listen(self.run.steps)
+        return memory
 
     def finish(self, change: Intervention | None = None) -> None:
         """Play to the end, with a change in the turn that comes next."""

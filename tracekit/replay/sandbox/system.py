@@ -168,11 +168,12 @@ class Sandbox:
     def _opened(self, checkpoint: Checkpoint) -> Play:
         """The run up to a checkpoint; kept, for many replays from the same few."""
         state = checkpoint.state
-        if id(state) not in self._kept:
+        kept = self._kept.get(id(state))  # nothing else has its id while it is held
+        if kept is None:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
-            self._kept[id(state)] = state, Play(from_state(state), self.policies)
-        return self._kept[id(state)][1]
+            kept = self._kept[id(state)] = state, Play(from_state(state), self.policies)
+        return kept[1]
 
     def _resumed(
         self, checkpoint: Checkpoint, change: Intervention | None, seed: int, *, traced: bool
