@@ -39,8 +39,12 @@ TEXTS = {
 BY = "tracekit:replay"
 LEVEL = 0.05
 """Chance per run of blaming a step whose correction does nothing."""
-LOOKS = (8, 16, 32)
+LOOKS = (8, 16, 32, 64)
 """Replays of each kind after which a step is judged; the last look is the cap."""
+HOPE = {8: 1, 16: 2, 32: 4}
+"""Successes that a step must have gained by then, or it is given up."""
+LAST_HOPE = {32: 3}
+"""The same where no step decides and all are taken up again."""
 ENDLESS = 20
 """Failed replays, of as many, after which a state counts as one without a way back."""
 
@@ -153,8 +157,8 @@ def corrections(
 def decide(replays: Replays, changes: Sequence[tuple[int, Intervention]]) -> tuple[Tested, ...]:
     """Every step tested, the last one being decisive when its interval lies above zero.
 
-    Steps without promise are given up early. Where no step decides, those are taken up again and
-    tested to the cap, so that a failure counts as unexplained only after an honest search.
+    Steps without promise are given up early. Where no step decides, those are taken up again, with
+    more patience, so that a failure counts as unexplained only after an honest search.
     """
     level = 1 - LEVEL / (len(LOOKS) * max(1, len(changes)))
     found: tuple[Tested, ...] = ()
@@ -171,15 +175,15 @@ def decide(replays: Replays, changes: Sequence[tuple[int, Intervention]]) -> tup
 def _tested(
     replays: Replays, step: int, change: Intervention, level: float, *, patient: bool
 ) -> Tested:
-    """Replay until the interval leaves out zero, or the cap is reached, or hope is gone."""
+    """Replay until the interval leaves out zero, or hope is gone, or the cap is reached."""
     pairs: list[tuple[bool, bool]] = []
     for look in LOOKS:
         pairs += [
             (replays.changed(change, k), replays.after(step, k)) for k in range(len(pairs), look)
         ]
         found = compared(step, pairs, level, replays.first_seed)
-        hopeless = found.gained - found.lost <= look // LOOKS[0] - 1
-        if found.low > 0 or (hopeless and not patient):
+        wanted = (LAST_HOPE if patient else HOPE).get(look, -look)
+        if found.low > 0 or found.gained - found.lost < wanted:
             break
     return found
 
