@@ -1,6 +1,6 @@
 """How often an injected fault makes a run of the sandbox fail, by mode, strategy, family, topology.
 
-    python benchmarks/injection_rates.py [--runs 20] [--processes 2]
+    python benchmarks/injection_rates.py [--runs 20] [--processes 2] [--modes FM-2.6,AT-3]
 
 Each pair of mode and strategy is injected into `--runs` successful runs of every family under every
 topology, with the seed of the run, so that nothing but the fault and its consequences differs. A
@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
+from itertools import islice, repeat
 
 from tracekit.errors import InjectionError
 from tracekit.inject.live import inject_live
@@ -31,7 +31,7 @@ from tracekit.stats import wilson
 ENOUGH, PLACES = 0.1, 3
 
 
-def measure(place: tuple[str, str], count: int) -> Counter[tuple[str, ...]]:
+def measure(place: tuple[str, str], count: int, modes: Sequence[str]) -> Counter[tuple[str, ...]]:
     """Injected and failed runs of one family under one topology, by mode and strategy."""
     sandbox = Sandbox(*place)
     runs = (sandbox.run(task, number) for number, task in enumerate(sandbox.tasks(9)))
@@ -39,6 +39,8 @@ def measure(place: tuple[str, str], count: int) -> Counter[tuple[str, ...]]:
     for clean in islice((run for run in runs if not run.failed), count):
         seed = clean.extra["sandbox"]["draws"]
         for mode, strategy in PAIRS:
+            if mode not in modes:
+                continue
             key = (mode, strategy, *place)
             fault = Fault(mode=mode, strategy=strategy)
             found[*key, "tried"] += 1
@@ -77,6 +79,8 @@ def report(found: Counter[tuple[str, ...]]) -> str:
     rows = []
     for mode, strategy in PAIRS:
         failed, made, tried = share(found, mode, strategy)
+        if not tried:
+            continue
         low, high = wilson(failed, made).low, wilson(failed, made).high
         ends = f"{failed / made:.1%} [{low:.1%}, {high:.1%}]" if made else "-"
         places = [*FAMILIES, *TOPOLOGIES]
@@ -86,10 +90,10 @@ def report(found: Counter[tuple[str, ...]]) -> str:
     return table(head, rows)
 
 
-def rare(found: Counter[tuple[str, ...]]) -> list[str]:
+def rare(found: Counter[tuple[str, ...]], modes: Sequence[str]) -> list[str]:
     """Modes that fail to reach the share that they must in enough places."""
     missing = []
-    for mode in MODES:
+    for mode in modes:
         places = 0
         for family in FAMILIES:
             for topology in TOPOLOGIES:
@@ -105,19 +109,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--modes", default=",".join(MODES))
     options = parser.parse_args()
+    modes = options.modes.split(",")
     places = [(family, topology) for family in FAMILIES for topology in TOPOLOGIES]
     began = time.perf_counter()
     found: Counter[tuple[str, ...]] = Counter()
     with ProcessPoolExecutor(options.processes) as pool:
-        for part in pool.map(measure, places, [options.runs] * len(places)):
+        for part in pool.map(measure, places, repeat(options.runs), repeat(modes)):
             found += part
     seconds = time.perf_counter() - began
     failed, made, _ = share(found)
     print(report(found))
     summary = {"injected": made, "failed": failed, "seconds": round(seconds, 1)}
     print(json.dumps(summary), file=sys.stderr)
-    if missing := rare(found):
+    if missing := rare(found, modes):
         sys.exit(f"below {ENOUGH:.0%} in all but {PLACES - 1} places: {', '.join(missing)}")
 
 

@@ -72,8 +72,9 @@ def test_every_pair_can_be_brought_about(code, strategy):
     """In most topologies, with an untouched prefix, a real change, and failures among the runs."""
     made = failures = 0
     reached = set()
+    runs = 16 if code == "FM-3.2" else 4  # most checks find nothing, and so can be left undone
     for topology in TOPOLOGIES:
-        for clean, found in injected("tables", topology, 4, mode=code, strategy=strategy):
+        for clean, found in injected("tables", topology, runs, mode=code, strategy=strategy):
             (fault, *_) = found.faults
             made += 1
             reached.add(topology)

@@ -166,12 +166,22 @@ def _prompted(place: _Place) -> Intervention | None:
         return place.told([*reversed(goal), *place.shuffled(_misasked(place, view))])
     if mode == "FM-2.3":
         return _asked_otherwise(place, view)
-    if mode == "FM-3.2" and checks:
-        return place.told([tuple(m for m in place.given() if m.name)])
+    if mode == "FM-3.2" and view.duty != "rebut":
+        return _unseen(place) if checks else None
     if mode in ("FM-2.5", "AT-3"):
         ways = list(_misquoted(place, view))
         return place.told(ways if mode == "AT-3" else reversed(ways))
     return None
+
+
+def _unseen(place: _Place) -> Intervention | None:
+    """The agent does not see the task, or one of the messages, that it is to check against."""
+    messages = place.given()
+    blind = tuple(message for message in messages if message.name)
+    named = [at for at, message in enumerate(messages) if message.name]
+    partly = place.shuffled(messages[:at] + messages[at + 1 :] for at in named)
+    ways = [*partly, blind] if place.rng.random() < faults.LOOKED else [blind]
+    return place.told(ways)
 
 
 def _misasked(place: _Place, view: View) -> Iterable[Given]:
