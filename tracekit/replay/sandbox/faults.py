@@ -44,7 +44,7 @@ CHECKS = ("check", "rebut", "judge")
 """Duties of those who look over the work of others."""
 ALARMS = 0.25
 """How often a check that comes out wrong rejects: as often as checks do anyway."""
-LOOKED = 0.65
+LOOKED = 0.6
 """How often a check that misses the mistake was made in part, and not left out."""
 RELAYS = ("delegate", "collect", "review")
 
@@ -281,7 +281,7 @@ def wave_through(view: View, rng: random.Random) -> Actions | None:
     ]
     ways = [nothing]
     if rng.random() < LOOKED:
-        ways = [way for way in partly if not _approves(view, way)] or elsewhere
+        ways = [way for way in (*partly, *elsewhere) if not _approves(view, way)]
     return first_difference(view, rng, ways) or first_difference(view, rng, [nothing])
 
 
