@@ -5,6 +5,7 @@ agent are a bag of which only the label of the whole is known (multiple-instance
 Attention picks the K turns that speak loudest; prototypes of the modes start from their
 descriptions; agent, mode and pair are scored apart and kept consistent, since a pair cannot be more
 likely than its agent or its mode. Hard negatives are the same agent's turns in the clean twin.
+Agents have no prototypes, because their names mean nothing in another system.
 Where the paper gives no constant, the choice stands in `Recipe`.
 """
 
@@ -20,8 +21,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
-EVIDENCE = 3
-"""Turns of a bag that count (K of the paper)."""
+from tracekit.analyzers.compact.modes import EVIDENCE
 
 
 class Bag(NamedTuple):
@@ -39,17 +39,20 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a fit depends on besides data and seed."""
 
     width: int = 64
-    epochs: int = 20
-    rate: float = 1e-3
+    epochs: int = 10
+    rate: float = 2e-3
+    """Highest learning rate; it falls to 0 along a cosine."""
     decay: float = 0.01
+    drop: float = 0.1
+    """Share of the inputs that is dropped in training."""
     bags: int = 128
-    """Bags in a batch, twins included."""
-    contrast: float = 0.3
+    """Bags in a batch, twins of the faulty ones not counted."""
+    contrast: float = 0.1
     """Weight of the contrastive loss."""
     hierarchy: float = 0.5
     """Weight of the consistency of pair with agent and mode."""
     temperature: float = 0.1
-    """Of cosines to prototypes."""
+    """Of cosines in the contrastive loss."""
 
 
 class Verdicts(NamedTuple):
@@ -66,20 +69,26 @@ class Verdicts(NamedTuple):
 
 
 class Contrastive(nn.Module, PyTorchModelHubMixin):
-    """Bags of turns to verdicts on agent, mode, and both."""
+    """Bags of turns to verdicts on agent, mode, and both; goes to the Hub and back by itself."""
 
-    def __init__(self, inputs: int, text: int, modes: int = 14, width: int = 64) -> None:
+    def __init__(
+        self, inputs: int, text: int, modes: int = 14, width: int = 64, drop: float = 0.0
+    ) -> None:
         super().__init__()
         self.enter = nn.Sequential(
             nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width)
         )
+        self.drop = nn.Dropout(drop)
         self.look = nn.Linear(width, 1)
         self.describe = nn.Linear(text, width, bias=False)
         self.prototypes = nn.Parameter(torch.randn(modes, width) / width**0.5)
         self.agent = nn.Linear(width, 1)
-        self.scale = nn.Parameter(torch.tensor(5.0))
-        self.shift = nn.Parameter(torch.full((modes,), -2.0))
-        self.gate = nn.Bilinear(1, 1, 1)
+        self.scale = nn.Parameter(torch.tensor(8.0))
+        self.shift = nn.Parameter(torch.full((modes,), -4.0))
+        self.gate = nn.Linear(2, 1)
+        with torch.no_grad():
+            self.gate.weight.copy_(torch.tensor([[0.5, 1.0]]))
+            self.gate.bias.zero_()
 
     def begin(self, descriptions: Tensor) -> None:
         """Start the prototypes from embeddings of the modes' descriptions, (modes, text)."""
@@ -88,32 +97,39 @@ class Contrastive(nn.Module, PyTorchModelHubMixin):
 
     def forward(self, turns: Tensor, bag: Tensor, bags: int) -> Verdicts:
         """Verdicts on bags; `turns` (N, inputs), `bag` (N,) says whose turn each is."""
-        z = self.enter(turns)
+        z = self.enter(self.drop(turns))
         chosen = _loudest(self.look(z).squeeze(1), bag, bags)
         pooled = torch.zeros(bags, z.shape[1]).to(z).index_add(0, bag, z * chosen[:, None])
         evidence = functional.normalize(pooled, dim=1)
         near = evidence @ functional.normalize(self.prototypes, dim=1).T
         agent, mode = self.agent(pooled).squeeze(1), self.scale * near + self.shift
-        joint = self.gate(agent.sigmoid().reshape(-1, 1).expand_as(mode).reshape(-1, 1),
-                          mode.sigmoid().reshape(-1, 1)).reshape(mode.shape)  # fmt: skip
-        return Verdicts(agent, mode, joint, evidence)
+        both = torch.stack([agent[:, None].expand_as(mode), mode], dim=2)
+        return Verdicts(agent, mode, self.gate(both).squeeze(2), evidence)
 
 
 def fit(bags: Sequence[Bag], descriptions: np.ndarray, recipe: Recipe, seed: int) -> Contrastive:
-    """A model fitted on bags; the same arguments give the same weights on one machine."""
+    """A model fitted on bags; the same arguments give the same weights on one machine.
+
+    `descriptions` holds an embedding of what each mode looks like, float (modes, text).
+    """
     torch.manual_seed(seed)
     inputs, (modes, text) = bags[0].turns.shape[1], descriptions.shape
-    model = Contrastive(inputs, text, modes, recipe.width)
+    model = Contrastive(inputs, text, modes, recipe.width, recipe.drop)
     model.begin(torch.as_tensor(descriptions, dtype=torch.float32))
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    batches = recipe.epochs * -(-len(bags) // recipe.bags)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, batches))
     order = torch.Generator().manual_seed(seed)
     for _ in range(recipe.epochs):
         shuffled = torch.randperm(len(bags), generator=order).tolist()
         for at in range(0, len(shuffled), recipe.bags):
             chosen = _with_twins(bags, shuffled[at : at + recipe.bags])
             optimizer.zero_grad()
-            loss(model, [bags[k] for k in chosen], recipe).backward()
+            off = loss(model, [bags[k] for k in chosen], recipe)
+            off.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
+            schedule.step()
     return model.eval()
 
 
@@ -123,11 +139,14 @@ def loss(model: Contrastive, bags: Sequence[Bag], recipe: Recipe) -> Tensor:
     modes = torch.as_tensor(np.stack([each.modes for each in bags]), dtype=torch.float32)
     faulty = modes.amax(dim=1)
     told = functional.binary_cross_entropy_with_logits
-    right = told(said.agent, faulty) + told(said.mode, modes) + told(said.pair, modes)
+    per_bag = modes.shape[1]  # a mean over bags and modes would drown the modes
+    right = told(said.agent, faulty) + per_bag * (told(said.mode, modes) + told(said.pair, modes))
     bound = torch.minimum(said.agent.sigmoid()[:, None], said.mode.sigmoid())
     excess = (said.pair.sigmoid() - bound).clamp(min=0).square().mean()
-    contrast = _contrast(model, said.evidence, modes, recipe.temperature)
-    return right + recipe.hierarchy * excess + recipe.contrast * contrast
+    total = right + recipe.hierarchy * per_bag * excess
+    if recipe.contrast:
+        total = total + recipe.contrast * _contrast(model, said.evidence, modes, recipe.temperature)
+    return total
 
 
 def verdicts(model: Contrastive, bags: Sequence[Bag]) -> Verdicts:
