@@ -53,6 +53,15 @@ class SuspectSet(msgspec.Struct, frozen=True, omit_defaults=True):
     """Share of runs in which such a set contains the decisive step, 0 to 1."""
 
 
+class AgentSet(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Agents that contain the one to blame at a stated coverage."""
+
+    agents: tuple[str, ...]
+    """Ids, most suspect first."""
+    coverage: float
+    """Share of runs in which such a set contains the agent to blame, 0 to 1."""
+
+
 class Method(msgspec.Struct, frozen=True, omit_defaults=True):
     """What made the verdict, well enough to make it again."""
 
@@ -98,6 +107,8 @@ class Attribution(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="sc
     """Probability that the agent is to blame, by agent id, highest first; sums to at most 1."""
     suspect_set: SuspectSet | None = None
     """None = the method states no coverage."""
+    agent_set: AgentSet | None = None
+    """The same for agents."""
     abstained: str | None = None
     """Why there is no answer; None = there is one."""
     conditional: bool = False

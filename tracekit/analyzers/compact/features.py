@@ -1,7 +1,8 @@
 """What each member of `compact` sees of a trace: a table of features per member.
 
 `wide` sees every column of `signals.columns`, none of them selected by a label; `short` sees the
-thirteen of `signals.features`. They err apart, which is what makes their average better than both.
+thirteen of `signals.features`; `graph` sees the wide table, the words themselves as vectors, and
+who used what. They err apart, which is what makes their average better than each.
 """
 
 from __future__ import annotations
@@ -10,14 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tracekit.analyzers.compact.example import Example
+from tracekit.encoder.encoder import Encoder
 from tracekit.signals import columns, features
+from tracekit.signals.dataflow import influence
 from tracekit.signals.reading import Reading, read
-from tracekit.trace import Trace
+from tracekit.trace import Step, Trace
 
 WIDE = columns.names()
 SHORT = features.NAMES
 NAMES: dict[str, tuple[str, ...]] = {"wide": WIDE, "short": SHORT}
-"""Columns of each member, in order."""
+"""Columns of each linear member, in order."""
+TEXT = 32
+"""Leading numbers of a text's vector that are used; the encoder's are principal components."""
+GAIN = 2.0
+"""What they are multiplied by, which brings them near the size of scaled features."""
 
 
 class Tables(NamedTuple):
@@ -26,6 +34,8 @@ class Tables(NamedTuple):
     reading: Reading
     by_member: dict[str, np.ndarray]
     """Float64 (n_steps, n_features) for each name in `NAMES`."""
+    graph: Example
+    """The run as a graph, its features not scaled yet."""
 
     @property
     def blamable(self) -> np.ndarray:
@@ -39,7 +49,26 @@ def tables(trace: Trace) -> Tables:
     The trace must have a step.
     """
     reading = read(trace)
-    return Tables(
-        reading,
-        {"wide": columns.matrix(trace, reading), "short": features.matrix(reading)},
+    wide = columns.matrix(trace, reading)
+    numbers: dict[str, int] = {}
+    agent = np.array([numbers.setdefault(step.agent, len(numbers)) for step in trace.steps])
+    vectors = Encoder.load().encode([said(step) for step in trace.steps])[:, :TEXT]
+    graph = Example(
+        x=wide,
+        e=GAIN * vectors.astype(np.float64),
+        agent=agent,
+        blamable=reading.blamable,
+        uses=influence(trace),
     )
+    return Tables(reading, {"wide": wide, "short": features.matrix(reading)}, graph)
+
+
+def said(step: Step) -> str:
+    """Everything a step says, its calls included.
+
+    >>> from tracekit.trace import ToolCall
+    >>> said(Step(index=0, agent="A", content="I look.", tools=(ToolCall("find", {"x": 1}),)))
+    "I look. find {'x': 1} "
+    """
+    calls = (f" {call.name} {call.arguments or ''} {call.result or ''}" for call in step.tools)
+    return step.content + "".join(calls)

@@ -1,4 +1,4 @@
-"""Fitting the members of `compact` on labelled runs.
+"""Fitting the linear members of `compact` on labelled runs; the networks are `tracekit_models`'s.
 
 Nothing here is tuned on the runs: penalties and the floor of the scale are fixed, so that a caller
 who cross-validates `fit` tunes nothing on what is held out.
@@ -13,9 +13,9 @@ import numpy as np
 
 from tracekit.analyzers.compact.features import NAMES, Tables, tables
 from tracekit.analyzers.compact.soft_logit import Run, fit
-from tracekit.analyzers.compact.weights import Member, Weights
+from tracekit.analyzers.compact.weights import Member, Weights, system_of
 from tracekit.errors import UsageError
-from tracekit.folds import fingerprint
+from tracekit.folds import fingerprint, question_key
 from tracekit.trace import Trace
 
 FEWEST = 10
@@ -44,6 +44,16 @@ class Example(NamedTuple):
     """How much of the label each blamable step has, (n_blamable,), sum 1."""
     weight: float
     """How much the run counts; runs labelled by another definition count less."""
+    group: str
+    """Key of its question."""
+    system: str
+    """Kind of system that ran."""
+
+    @property
+    def step(self) -> int:
+        """The labelled step."""
+        rows = np.flatnonzero(self.tables.blamable)
+        return int(rows[int(np.argmax(self.target))])
 
 
 def example(trace: Trace, weight: float = 1.0, second: int | None = None) -> Example | None:
@@ -64,7 +74,7 @@ def example(trace: Trace, weight: float = 1.0, second: int | None = None) -> Exa
     if second in rows:
         target *= 0.7
         target[rows.index(second)] += 0.3
-    return Example(fingerprint(trace), seen, target, weight)
+    return Example(fingerprint(trace), seen, target, weight, question_key(trace), system_of(trace))
 
 
 def examples(traces: Iterable[Trace], weight: float = 1.0) -> list[Example]:

@@ -1,15 +1,19 @@
-"""The weights of `compact`: a few linear members whose log-probabilities are averaged."""
+"""The weights of `compact`: members whose log-probabilities are averaged, and how sure that is."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from tracekit.analyzers.compact.features import NAMES
+from tracekit.analyzers.compact.features import NAMES, Tables
+from tracekit.analyzers.compact.networks import Networks
+from tracekit.analyzers.compact.sets import tempered
 from tracekit.analyzers.conditional_logit import softmax
+from tracekit.trace import Trace
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,13 +38,38 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         return np.asarray((z - z[blamable].mean(axis=0)) * np.array(self.weight))
 
 
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """How sure the model is, as measured on runs that it was not fitted on."""
+
+    temperature: float = 1.0
+    """Of the step probabilities, above 0."""
+    coverage: float = 0.9
+    """Share of runs in which a set is to contain the step, or the agent."""
+    steps: float = 1.0
+    """Conformal limit of step sets for systems like those of training, 0 to 1 (`sets.members`)."""
+    agents: float = 1.0
+    """The same for sets of agents."""
+    unseen_steps: float = 1.0
+    """Limit of step sets for systems of other kinds, from leaving out one system at a time."""
+    unseen_agents: float = 1.0
+    """The same for sets of agents."""
+    systems: tuple[str, ...] = ()
+    """Systems of training (`system_of`)."""
+    runs: int = 0
+    """Runs that it was measured on."""
+
+
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything `compact` needs to score a trace, as it lies on disk."""
+    """The linear members and everything else that is not a network, as it lies on disk."""
 
     members: tuple[Member, ...]
     """Their log-probabilities count alike."""
+    networks: str = ""
+    """Id of the networks that belong to them."""
+    calibration: Calibration = Calibration()
+    """How sure the verdicts are."""
     seed: int
-    """Seed given to the fit, which draws nothing at random."""
+    """Seed given to the fit."""
     traces: tuple[str, ...]
     """Fingerprints of the training traces, sorted."""
 
@@ -59,17 +88,57 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
                 return f"{member.name}: not one number for every feature"
             if not np.isfinite(table).all() or min(member.scale) <= 0:
                 return f"{member.name}: a weight is not finite, or a scale not positive"
+        known = self.calibration
+        if not (known.temperature > 0 and 0 < known.coverage < 1):
+            return "a calibration that makes no sense"
         return None if self.members else "no members"
 
-    def chances(self, by_member: Mapping[str, np.ndarray], blamable: np.ndarray) -> np.ndarray:
+    def logs(self, by_member: Mapping[str, np.ndarray], blamable: np.ndarray) -> list[np.ndarray]:
+        """Log-probabilities of the steps that can be blamed, by member."""
+        return [
+            _log_softmax(member.parts(by_member[member.name], blamable)[blamable].sum(axis=1))
+            for member in self.members
+        ]
+
+
+class Model(NamedTuple):
+    """All members together."""
+
+    weights: Weights
+    networks: Networks
+
+    @property
+    def id(self) -> str:
+        """Short hash of everything, 12 hex digits."""
+        return self.weights.id
+
+    def chances(self, seen: Tables) -> np.ndarray:
         """Probability of every step, float64 (n_steps,), sum 1; 0 where nobody can be blamed."""
-        logs = np.zeros(int(blamable.sum()))
-        for member in self.members:
-            scores = member.parts(by_member[member.name], blamable)[blamable].sum(axis=1)
-            logs += _log_softmax(scores) / len(self.members)
-        found = np.zeros(len(blamable))
-        found[blamable] = softmax(logs)
-        return found
+        return tempered(self.raw(seen), self.weights.calibration.temperature)
+
+    def raw(self, seen: Tables) -> np.ndarray:
+        """The same before calibration."""
+        logs = self.weights.logs(seen.by_member, seen.blamable)
+        return _averaged([*logs, self.networks.log_chances(seen.graph)[seen.blamable]], seen)
+
+    def agents(self, seen: Tables, owners: list[str]) -> dict[str, float]:
+        """Probability of each agent, most likely first, by the linear members alone.
+
+        The networks tell steps better than agents: they follow what the words are about.
+        """
+        logs = self.weights.logs(seen.by_member, seen.blamable)
+        return agent_chances(_averaged(logs, seen), owners)
+
+
+def _averaged(logs: list[np.ndarray], seen: Tables) -> np.ndarray:
+    found = np.zeros(len(seen.blamable))
+    found[seen.blamable] = softmax(np.mean(logs, axis=0))
+    return found
+
+
+def system_of(trace: Trace) -> str:
+    """What kind of system a run is of: its framework, else the format of its log."""
+    return trace.source.framework or trace.source.format
 
 
 def as_json(weights: Weights) -> bytes:
@@ -97,10 +166,14 @@ def agent_chances(chances: np.ndarray, owners: list[str]) -> dict[str, float]:
     return {owner: round(norm / total, 12) for owner, norm in ranked}
 
 
-def ranking(chances: np.ndarray, owners: list[str]) -> list[int]:
-    """Steps, most suspect first: the best step of the likeliest agent, then all by probability."""
+def ranking(chances: np.ndarray, owners: list[str], agents: Mapping[str, float]) -> list[int]:
+    """Steps, most suspect first: the best step of the likeliest agent, then all by probability.
+
+    >>> ranking(np.array([0.3, 0.3, 0.4]), ["a", "a", "b"], {"a": 0.6, "b": 0.4})
+    [0, 2, 1]
+    """
     by_chance = sorted(range(len(chances)), key=lambda i: (-chances[i], i))
-    likeliest = next(iter(agent_chances(chances, owners)))
+    likeliest = max(agents, key=lambda agent: agents[agent])
     lead = next(i for i in by_chance if owners[i] == likeliest)
     return [lead, *(i for i in by_chance if i != lead)]
 
