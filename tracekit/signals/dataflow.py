@@ -100,7 +100,7 @@ def influence(trace: Trace) -> np.ndarray:
     for edge in flow(trace):
         weights[edge.target, edge.source] += edge.weight
     total = weights.sum(axis=1, keepdims=True)
-    return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return np.asarray(np.divide(weights, total, out=np.zeros_like(weights), where=total > 0))
 
 
 def _words(step: Step) -> str:

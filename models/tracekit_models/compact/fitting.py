@@ -144,7 +144,7 @@ def _descend(
             graph = batch(chosen)
             optimizer.zero_grad()
             loss = objective(network(graph), chosen, graph, recipe)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()

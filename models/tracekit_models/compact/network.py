@@ -122,8 +122,9 @@ class Layer(nn.Module):
             0, graph.source, z[graph.target] * graph.weight[:, None]
         )
         around = (_shifted(z, graph.run, 1), _shifted(z, graph.run, -1))
-        mixed = self.mix(torch.cat([z, *around, team, used, users], dim=1))
-        return h + self.drop(torch.relu(mixed))
+        mixed: Tensor = self.mix(torch.cat([z, *around, team, used, users], dim=1))
+        found: Tensor = h + self.drop(torch.relu(mixed))
+        return found
 
 
 class Network(nn.Module, PyTorchModelHubMixin):

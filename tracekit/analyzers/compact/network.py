@@ -63,7 +63,8 @@ def _message(
     before[1:], after[:-1] = z[:-1], z[1:]
     team = (members @ z)[run.agent]
     parts = [z, before, after, team, run.uses @ z, run.uses.T @ z]
-    return np.maximum(0.0, _linear(weights, f"{layer}.mix", np.concatenate(parts, axis=1)))
+    mixed = _linear(weights, f"{layer}.mix", np.concatenate(parts, axis=1))
+    return np.asarray(np.maximum(0.0, mixed))
 
 
 def _members(agent: np.ndarray) -> np.ndarray:
