@@ -19,8 +19,10 @@ import numpy as np
 
 from tracekit.eval.set_scores import Sets, macro_f1, micro_f1, pooled, table
 from tracekit.optional import require
+from tracekit.stats import wilson
 from tracekit_models.compact.contrastive import Recipe
-from tracekit_models.compact.mode_data import MODES, Seen, injected, mast
+from tracekit_models.compact.mode_data import MODES, Blamed, Seen, injected, mast, who_and_when
+from tracekit_models.compact.mode_mast import SEEDS
 from tracekit_models.compact.mode_mast import report as mast_report
 from tracekit_models.compact.modes import (
     Chances,
@@ -164,6 +166,24 @@ def report(runs: Sequence[Seen], write: Callable[[str], Any]) -> None:
                 write(line(f"{kind} {held}: {name}", method, other) + "\n")
 
 
+def who_report(runs: Sequence[Seen], data: Blamed, write: Callable[[str], Any]) -> None:
+    """Who&When with none of its runs in training: is the agent likeliest to have failed to blame?"""
+    known, _ = split(runs, (0.8, 0.2))
+    right = np.zeros((SEEDS, len(data.runs)))
+    for seed in range(SEEDS):
+        said = chances(train(known, Recipe(), seed), data.runs)
+        for k, (each, suspects) in enumerate(zip(said, data.suspects, strict=True)):
+            best = suspects[int(np.argmax(each.failed[suspects]))]
+            right[seed, k] = data.runs[k].agents[best] == data.guilty[k]
+    lucky = np.array([1 / len(suspects) for suspects in data.suspects])
+    write("\n| Who&When, unseen | runs | agent % | by chance |\n|---|---|---|---|\n")
+    for system in sorted(set(data.systems)):
+        at = np.array([name == system for name in data.systems])
+        share = wilson(float(right[:, at].mean() * at.sum()), int(at.sum()))
+        cells = f"{share.value:.0%} ({share.low:.0%}-{share.high:.0%}) | {lucky[at].mean():.0%}"
+        write(f"| {system} | {at.sum()} | {cells} |\n")
+
+
 def _of(part: str, each: Chances) -> np.ndarray:
     return {"agent": each.failed, "mode": each.mode, "pair": each.pair}[part]
 
@@ -183,7 +203,7 @@ def _micro(found: Sets) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the tables; about an hour on one core."""
+    """Print the tables; half an hour on one core."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--injected", type=Path, required=True, help="a data set of `inject`")
     parser.add_argument("--data", type=Path, required=True, help="the folder $TRACEKIT_DATA")
@@ -191,6 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = injected(given.injected)
     report(runs, sys.stdout.write)
     mast_report(runs, mast(given.data), sys.stdout.write)
+    who_report(runs, who_and_when(given.data), sys.stdout.write)
 
 
 if __name__ == "__main__":

@@ -93,6 +93,27 @@ def mast(data: Path) -> Annotated:
     return Annotated(traces, list(seen(traces)), groups, systems, told)
 
 
+class Blamed(NamedTuple):
+    """Runs of which one agent is blamed: Who&When."""
+
+    runs: list[Seen]
+    suspects: list[list[int]]
+    """Numbers of the agents that can be blamed, in each run."""
+    guilty: list[str]
+    systems: list[str]
+
+
+def who_and_when(data: Path) -> Blamed:
+    """The development half of Who&When."""
+    traces = list(load(data / "labeled" / "who-and-when", format="who-and-when"))
+    runs, suspects = list(seen(traces)), []
+    for trace, run in zip(traces, runs, strict=True):
+        blamable = read(trace).blamable
+        suspects.append([n for n, at in enumerate(run.turns) if blamable[at].any()])
+    guilty = [trace.labels[0].agent or "" for trace in traces]
+    return Blamed(runs, suspects, guilty, [trace.source.framework or "" for trace in traces])
+
+
 def seen(traces: Iterable[Trace]) -> Iterator[Seen]:
     """Traces as the model sees them; labels of the definition `injected` become its targets."""
     encoder = Encoder.load()
