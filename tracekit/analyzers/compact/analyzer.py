@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from tracekit import registry
-from tracekit.analyzers.compact.features import Tables, tables
+from tracekit.analyzers.compact.features import tables
 from tracekit.analyzers.compact.fit import examples
 from tracekit.analyzers.compact.networks import Networks
 from tracekit.analyzers.compact.sets import members
@@ -26,15 +26,16 @@ from tracekit.analyzers.compact.weights import (
     Model,
     Weights,
     as_json,
+    levelled,
     ranking,
     system_of,
 )
-from tracekit.analyzers.linear import EXPLAINED, REASONS, View, reasons
+from tracekit.analyzers.compact.why import evidence
 from tracekit.analyzers.run import abstain
-from tracekit.analyzers.verdict import Evidences, settings, verdict
+from tracekit.analyzers.verdict import settings, verdict
 from tracekit.attribution import AgentSet, Attribution, Method, SuspectSet
 from tracekit.context import Context
-from tracekit.errors import ContractError
+from tracekit.errors import ContractError, UsageError
 from tracekit.trace import Trace
 
 VERSION = "2"
@@ -44,6 +45,8 @@ TRAINER = "tracekit_models.compact.trainer:fit_model"
 """What fits it; needs the extra `train`."""
 FLAT = 0.98
 """Entropy of the steps, as a share of the greatest there is, from which on nothing is known."""
+EXPLAINED = 5
+"""Suspects that get evidence, from the top."""
 
 
 @cache
@@ -78,31 +81,33 @@ class Compact:
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """All steps ranked; steps of people and system prompts have probability 0."""
-        least = float(settings(context, self.name, least=0.0)["least"])
+        least = _share(settings(context, self.name, least=0.0)["least"])
         model, seen = self.model, tables(trace)
-        chances = model.chances(seen)
         owners = [step.agent for step in trace.steps]
-        agents = model.agents(seen, owners)
+        chances, agents = model.chances(seen), model.agents(seen, owners)
         order = ranking(chances, owners, agents)
-        chosen = {"least": least} if least else {}
-        method = Method(name=self.name, version=VERSION, model=model.id, settings=chosen)
-        if (why := _unknown(chances, least)) is not None:
-            return abstain(trace, method, why)
-        evidence = _evidence(trace, seen, model.weights, order[:EXPLAINED])
-        found = verdict(trace, method, chances, order=order, evidence=evidence)
-        known = model.weights.calibration
-        familiar = system_of(trace) in known.systems
-        steps = members(chances, known.steps if familiar else known.unseen_steps)
-        names = members(
-            np.array(list(agents.values())), known.agents if familiar else known.unseen_agents
+        fallen = levelled(chances, order)
+        method = Method(
+            name=self.name,
+            version=VERSION,
+            model=model.id,
+            settings={"least": least} if least else {},
         )
+        warnings = _warnings(trace, model, context)
+        if (unknown := _unknown(chances, fallen[order[0]], least)) is not None:
+            return abstain(trace, method, unknown, *warnings)
+        because = evidence(trace, model, seen, order[:EXPLAINED])
+        found = verdict(trace, method, fallen, order=order, evidence=because)
+        limits = model.weights.calibration.limits(system_of(trace))
+        inside = set(members(chances, limits.steps))
         roster = list(agents)
+        names = members(np.array(list(agents.values())), limits.agents)
         return msgspec.structs.replace(
             found,
             agents=agents,
-            suspect_set=SuspectSet(steps, known.coverage),
-            agent_set=AgentSet(tuple(roster[k] for k in names), known.coverage),
-            warnings=() if familiar else (_strange(trace),),
+            suspect_set=SuspectSet(tuple(i for i in order if i in inside), limits.coverage),
+            agent_set=AgentSet(tuple(roster[k] for k in names), limits.coverage),
+            warnings=warnings,
         )
 
     def seen(self) -> frozenset[str]:
@@ -138,33 +143,31 @@ def _model(path: Path, networks: str) -> Model:
     return Model(weights, found)
 
 
-def _unknown(chances: np.ndarray, least: float) -> str | None:
+def _share(value: object) -> float:
+    """A setting between 0 and 1; raises `UsageError` for anything else."""
+    if isinstance(value, int | float) and 0 <= value <= 1:
+        return float(value)
+    raise UsageError(f"compact: least is {value!r}, wanted a probability from 0 to 1")
+
+
+def _unknown(chances: np.ndarray, top: float, least: float) -> str | None:
     """Why nobody is named, None when somebody is."""
-    kept = chances[chances > 0]
-    top = float(kept.max())
     if top < least:
         return f"the likeliest step has {top:.0%}, less than the {least:.0%} asked for"
+    kept = chances[chances > 0]
     if len(kept) > 2 and -float(kept @ np.log(kept)) > FLAT * np.log(len(kept)):
         return f"all {len(kept)} steps look alike: the likeliest has {top:.0%}"
     return None
 
 
-def _strange(trace: Trace) -> str:
-    return (
-        f"no labelled run of {system_of(trace)} was at hand in training: "
-        "probabilities are less sure than they look, the suspect set is widened for it"
-    )
-
-
-def _evidence(trace: Trace, seen: Tables, weights: Weights, top: list[int]) -> Evidences:
-    """What the documented features of the member `short` say for the first suspects.
-
-    Its weights are log-odds of the average, so each counts by the member's share.
-    """
-    member = next((member for member in weights.members if member.name == "short"), None)
-    if member is None:
-        return {}
-    x, blamable = seen.by_member["short"], seen.blamable
-    parts = member.parts(x, blamable) / (len(weights.members) + 1)  # and the networks
-    view = View(trace, seen.reading, x > x[blamable].mean(axis=0), parts)
-    return {i: tuple(reasons(view, i))[:REASONS] for i in top if blamable[i] and np.any(parts[i])}
+def _warnings(trace: Trace, model: Model, context: Context) -> tuple[str, ...]:
+    """What the reader of the verdict should know."""
+    found = []
+    if (system := system_of(trace)) not in model.weights.calibration.systems:
+        found.append(
+            f"no labelled run of {system} was at hand in training: probabilities are less sure "
+            "than they look, the suspect set is widened for it"
+        )
+    if context.with_answer:
+        found.append("compact never reads the correct answer: the verdict is the same without it")
+    return tuple(found)

@@ -38,6 +38,14 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         return np.asarray((z - z[blamable].mean(axis=0)) * np.array(self.weight))
 
 
+class Limits(NamedTuple):
+    """Conformal limits for one kind of system, 0 to 1, and the coverage that they keep."""
+
+    steps: float
+    agents: float
+    coverage: float
+
+
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """How sure the model is, as measured on runs that it was not fitted on."""
 
@@ -57,6 +65,12 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """Systems of training (`system_of`)."""
     runs: int = 0
     """Runs that it was measured on."""
+
+    def limits(self, system: str) -> Limits:
+        """The limits for runs of a system."""
+        if system in self.systems:
+            return Limits(self.steps, self.agents, self.coverage)
+        return Limits(self.unseen_steps, self.unseen_agents, self.coverage)
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +176,7 @@ def agent_chances(chances: np.ndarray, owners: list[str]) -> dict[str, float]:
         squares[owner] = squares.get(owner, 0.0) + chance**2
     norms = {owner: square**0.5 for owner, square in squares.items()}
     total = sum(norms.values())
-    ranked = sorted(norms.items(), key=lambda item: (-item[1], item[0]))
+    ranked = sorted(norms.items(), key=lambda item: -item[1])  # ties: who speaks first
     return {owner: round(norm / total, 12) for owner, norm in ranked}
 
 
@@ -176,6 +190,27 @@ def ranking(chances: np.ndarray, owners: list[str], agents: Mapping[str, float])
     likeliest = max(agents, key=lambda agent: agents[agent])
     lead = next(i for i in by_chance if owners[i] == likeliest)
     return [lead, *(i for i in by_chance if i != lead)]
+
+
+def levelled(chances: np.ndarray, order: list[int]) -> np.ndarray:
+    """The nearest probabilities that fall along a ranking, in least squares; the sum stays.
+
+    The first step is put before more probable ones because of its agent, which is evidence for it
+    and against them: they share what they have (pooled adjacent violators, Barlow et al. 1972).
+
+    >>> levelled(np.array([0.3, 0.3, 0.4]), [0, 2, 1]).round(3).tolist()
+    [0.35, 0.3, 0.35]
+    """
+    blocks: list[list[float]] = []  # sum and number of probabilities that share
+    for i in order:
+        total, count = float(chances[i]), 1.0
+        while blocks and blocks[-1][0] / blocks[-1][1] < total / count:
+            more, others = blocks.pop()
+            total, count = total + more, count + others
+        blocks.append([total, count])
+    found = np.zeros(len(chances))
+    found[order] = np.concatenate([[total / count] * int(count) for total, count in blocks])
+    return found
 
 
 def _log_softmax(scores: np.ndarray) -> np.ndarray:
