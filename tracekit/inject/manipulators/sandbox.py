@@ -181,7 +181,15 @@ def _unseen(place: _Place) -> Intervention | None:
     named = [at for at, message in enumerate(messages) if message.name]
     partly = place.shuffled(messages[:at] + messages[at + 1 :] for at in named)
     ways = [*partly, blind] if place.rng.random() < faults.LOOKED else [blind]
-    return place.told(ways)
+    return place.told(way for way in ways if not _bare(place, way))
+
+
+def _bare(place: _Place, messages: Given) -> bool:
+    """Whether so little is left that a check would approve of what it has no value for."""
+    view = place.system.view(place.before, messages)
+    if view is None or view.duty != "check":
+        return False
+    return view.problem.goal not in view.notes.values and faults.approves(view)
 
 
 def _misasked(place: _Place, view: View) -> Iterable[Given]:

@@ -44,8 +44,9 @@ CHECKS = ("check", "rebut", "judge")
 """Duties of those who look over the work of others."""
 ALARMS = 0.25
 """How often a check that comes out wrong rejects: as often as checks do anyway."""
-LOOKED = 0.6
-"""How often a check that misses the mistake was made in part, and not left out."""
+LOOKED = 0.5
+"""How often a check that misses the mistake was made in part, and not left out; as many then come
+to a rejection as of checks at large (benchmarks.md), so that the verdict tells nothing."""
 RELAYS = ("delegate", "collect", "review")
 
 
@@ -267,11 +268,14 @@ def stop(view: View, _: random.Random) -> Actions | None:
 
 
 def wave_through(view: View, rng: random.Random) -> Actions | None:
-    """FM-3.2: nothing is looked at, or not where the mistake is, and so it passes."""
+    """FM-3.2: nothing is looked at, or not where the mistake is, and so it passes.
+
+    What has no value yet is not approved of: nobody does that, and it would give the fault away.
+    """
     nothing = Erring.of(view, forced={"miss": ALWAYS, "alarm": NEVER})
     if view.duty == "judge":
         return first_difference(view, rng, [nothing])
-    if view.duty != "check" or _approves(view, Erring.of(view)):
+    if view.duty != "check" or approves(view):
         return None
     dry = Erring.of(view)
     act(dry)
@@ -279,15 +283,17 @@ def wave_through(view: View, rng: random.Random) -> Actions | None:
     elsewhere = [
         Erring.of(view, forced={"miss": ALWAYS, "alarm": n}) for n in range(dry.occasions["alarm"])
     ]
-    ways = [nothing]
+    looked = [way for way in (*partly, *elsewhere) if not approves(way)]
+    ways = [nothing] if view.problem.goal in view.notes.values else []
     if rng.random() < LOOKED:
-        ways = [way for way in (*partly, *elsewhere) if not _approves(view, way)]
-    return first_difference(view, rng, ways) or first_difference(view, rng, [nothing])
+        return first_difference(view, rng, looked) or first_difference(view, rng, ways)
+    return first_difference(view, rng, ways) or first_difference(view, rng, looked)
 
 
-def _approves(view: View, way: Erring) -> bool:
-    """Whether nothing is sent back."""
-    said = act(Erring.of(way, forced=way.forced)).content
+def approves(view: View) -> bool:
+    """Whether an agent that checks sends nothing back."""
+    forced = view.forced if isinstance(view, Erring) else {}
+    said = act(Erring.of(view, forced=forced)).content
     return all(each.what != "again" for each in read(view.problem.family, said))
 
 
