@@ -78,6 +78,8 @@ class Networks(NamedTuple):
             fits = all(_fits(member) for member in found.members)
         except KeyError as error:
             raise ValueError(f"networks without {error}; train them anew") from None
+        except TypeError:  # a number where a table is wanted
+            raise ValueError("networks of odd shapes; train them anew") from None
         wide = found.mean.shape == found.scale.shape == (len(WIDE),)
         if not (found.members and wide and fits and (found.scale > 0).all()):
             raise ValueError("networks for other features than this tracekit has; train them anew")
@@ -90,6 +92,8 @@ def _fits(member: Mapping[str, np.ndarray]) -> bool:
     """Whether the shapes go together; raises `KeyError` for a part that is missing."""
     width = len(member["enter.weight"])
     layers = {name.split(".")[1] for name in member if name.startswith("layers.")}
+    if not width or layers != {str(number) for number in range(len(layers))}:
+        return False
     wanted = {
         "enter.weight": (width, len(WIDE)),
         "enter.bias": (width,),
