@@ -159,9 +159,7 @@ def test_steps_that_look_alike_get_no_verdict():
     flat = float(-(chances @ np.log(chances))) / np.log(len(chances)) > FLAT
     assert (Compact().attribute(trace, Context()).abstained is not None) == flat
     weights = shipped().weights
-    dull = tuple(
-        msgspec.structs.replace(m, weight=(0.0,) * len(m.weight)) for m in weights.members
-    )
+    dull = tuple(msgspec.structs.replace(m, weight=(0.0,) * len(m.weight)) for m in weights.members)
     networks = shipped().networks._replace(
         members=tuple({k: 0.0 * a for k, a in m.items()} for m in shipped().networks.members)
     )
@@ -182,7 +180,7 @@ def test_the_answer_is_never_read(fitted, planted):
     "settings", [{"typo": 1}, {"least": "high"}, {"least": 1.5}, {"least": float("nan")}]
 )
 def test_settings_that_make_no_sense_are_refused(planted, settings):
-    with pytest.raises(UsageError, match="typo|least is"):
+    with pytest.raises(UsageError, match=r"typo|least is"):
         Compact().attribute(planted(1)[0], Context(settings=settings))
 
 
