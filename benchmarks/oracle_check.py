@@ -61,8 +61,10 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def turn(trace: Trace, step: int, points: dict[int, Checkpoint]) -> tuple[Action, ...]:
-    """What was done at a step: several actions where it was done again in the same turn."""
-    steps = [step]
+    """What was done in the turn of a step: several actions where it was done again."""
+    state = points[step].state
+    steps = [each for each in range(step) if each in points and points[each].state == state]
+    steps.append(step)
     for later in range(step + 1, len(trace.steps)):
         if later in points and points[later].state != points[step].state:
             break
@@ -92,12 +94,14 @@ def raised(
 
 
 def wrong_before(system: Any, trace: Trace, points: dict[int, Checkpoint], end: int) -> list[int]:
-    """Steps before `end` at which something else would have been right."""
+    """Steps of the turns before that of `end` at which something else would have been right."""
+    last = points[end].state if end in points else None
     return [
         step
         for step, point in points.items()
         if step < end
-        and not all(system.is_correct(point, action) for action in turn(trace, step, points))
+        and point.state != last
+        and not system.is_correct(point, Action.of(trace.steps[step]))
     ]
 
 

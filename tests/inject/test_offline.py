@@ -188,7 +188,7 @@ def test_two_faults():
         Fault(mode="FM-2.6", strategy="response-corruption", step=4),
     ]
     found = inject_offline(SOLVED, wanted, RULES, 0)
-    assert [fault.step for fault in found.faults] == [3, 5]
+    assert [fault.step for fault in found.faults] == [4, 5]  # the copy, not what was copied
     assert found.trace.steps[3].content == found.trace.steps[4].content
     assert found.trace.steps[5].agent == "Solver"
     assert found.trace.outcome.status == "failure"

@@ -17,7 +17,7 @@ from tracekit import stats
 from tracekit.inject.replays import Replays
 from tracekit.inject.types import Injected
 from tracekit.protocols import Corrector, Replayable
-from tracekit.replay.types import Intervention
+from tracekit.replay.types import Action, Intervention
 from tracekit.trace import Label, Trace
 
 TEXTS = {
@@ -142,16 +142,27 @@ def corrections(
     system: Replayable, replays: Replays, injected: Injected
 ) -> Iterator[tuple[int, Intervention]]:
     """(step, what would have been right there) for every step that may be to blame, in order."""
-    struck = {fault.step for fault in injected.faults}
+    struck = {
+        fault.step: change.step
+        for fault, change in zip(injected.faults, injected.interventions, strict=True)
+    }
     for step in replays.steps():
         before = replays.before(step)
+        if step not in struck and step in struck.values():
+            continue  # the fault came on top of it in the same turn, and goes when it is corrected
         if isinstance(system, Corrector):
-            right = all(system.is_correct(before, action) for action in replays.action(step))
-            if step in struck or not right:
+            said = Action.of(injected.trace.steps[step])
+            if step in struck or not system.is_correct(before, said):
                 yield step, system.correct(before)
-        elif step in struck and step < len(injected.clean.steps):
-            model = Replays(system, injected.clean)
-            yield step, Intervention(step=step, actions=model.action(step), by="clean run")
+        elif step in struck and struck[step] < len(injected.clean.steps):
+            yield step, _as_in_clean(Replays(system, injected.clean), replays, step, struck[step])
+
+
+def _as_in_clean(clean: Replays, replays: Replays, step: int, turn: int) -> Intervention:
+    """What a clean run did in a turn, in place of the step of the turn that was struck."""
+    own_state = replays.before(step).state != replays.before(turn).state
+    actions = () if own_state else clean.action(turn)  # the right one stands before what is on top
+    return Intervention(step=step, actions=actions, by="clean run")
 
 
 def decide(replays: Replays, changes: Sequence[tuple[int, Intervention]]) -> tuple[Tested, ...]:
@@ -229,7 +240,7 @@ def first_unrecoverable(replays: Replays, guess: int | None = None) -> int | Non
     The chance of success from the state after a step never comes back once it is gone, so the
     step is found by bisection, begun at `guess`.
     """
-    steps = replays.steps()
+    steps = replays.ends()
     low, high = -1, len(steps) - 1  # hopeless after `high`, not after `low`
     middle = steps.index(guess) if guess in steps[:-1] else (low + high) // 2
     while high - low > 1:

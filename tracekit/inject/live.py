@@ -16,7 +16,7 @@ import msgspec
 from tracekit.errors import ContractError, InjectionError, UsageError
 from tracekit.inject.modes import mode as mode_of
 from tracekit.inject.modes import place
-from tracekit.inject.strategies import gist, refuse_nothing
+from tracekit.inject.strategies import gist, refuse_nothing, struck
 from tracekit.inject.types import Fault, Injected, Scene, Strategy
 from tracekit.protocols import Manipulator, Replayable
 from tracekit.replay.types import Action, Checkpoint, Intervention
@@ -224,7 +224,7 @@ class _Work:
         self._verify(point, change, trace)
         if fault.strategy == "premature-stop":
             trace = self._ended(trace, point.step)
-        made = msgspec.structs.replace(fault, agent=step.agent, step=point.step)
+        made = msgspec.structs.replace(fault, agent=step.agent, step=struck(self.trace, change))
         self.trace, self._points = trace, None
         self.faults.append(made)
         self.changes.append(change)

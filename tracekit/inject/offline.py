@@ -20,7 +20,7 @@ from tracekit.inject import wording
 from tracekit.inject.live import check_fault
 from tracekit.inject.modes import mode as mode_of
 from tracekit.inject.modes import place
-from tracekit.inject.strategies import refuse_nothing
+from tracekit.inject.strategies import refuse_nothing, struck
 from tracekit.inject.types import Fault, Injected, Scene
 from tracekit.protocols import Manipulator
 from tracekit.replay.types import Action, Intervention
@@ -83,14 +83,14 @@ def _made(
     """One fault more. `places` says where the steps of the clean run stand now, -1 = gone."""
     wanted = None if fault.step is None else _at(places, fault.step)
     kinds = ("tool_result",) if fault.strategy == "tool-fault" else mode_of(fault.mode).strikes
-    struck = {done.step for done in made}
+    taken = {done.step for done in made}
     steps = [
         step
         for step in trace.steps
         if place(step) in kinds
         and fault.agent in (None, step.agent)
         and (wanted in (None, step.index))
-        and step.index not in struck
+        and step.index not in taken
     ]
     rng.shuffle(steps)
     why: InjectionError | None = None
@@ -103,7 +103,7 @@ def _made(
         except InjectionError as error:
             why = error
             continue
-        done = msgspec.structs.replace(fault, agent=step.agent, step=step.index)
+        done = msgspec.structs.replace(fault, agent=step.agent, step=struck(trace, change))
         return changed, [moved(at) if at >= 0 else at for at in places], done
     raise why or InjectionError(
         f"{fault.mode} by {fault.strategy} finds no step to strike in {trace.id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 from tracekit.protocols import Replayable
 from tracekit.replay.effect import outcome
@@ -33,6 +34,12 @@ class Replays:
     def steps(self) -> list[int]:
         """Steps with a checkpoint, ascending."""
         return list(self._checkpoints)
+
+    def ends(self) -> list[int]:
+        """Those of them that end a turn, ascending; only after these there is a state."""
+        steps = self.steps()
+        whole = [a for a, b in pairwise(steps) if self._next.get(a) == b]
+        return whole + steps[-1:]
 
     def before(self, step: int) -> Checkpoint:
         """The state before a step; raises `KeyError` where there is no checkpoint."""

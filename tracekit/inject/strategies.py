@@ -90,6 +90,18 @@ def refuse_nothing(trace: Trace, change: Intervention) -> None:
         raise InjectionError(f"step {change.step} of {trace.id}: the change changes nothing")
 
 
+def struck(trace: Trace, change: Intervention) -> int:
+    """Index of the step that a change spoils, counted in the run with the change.
+
+    A turn of two actions may begin with what was recorded: then the one that comes on top is the
+    fault, not the right one before it. Of copies it is the second.
+    """
+    actions = change.actions or ()
+    right = gist(Action.of(trace.steps[change.step]))
+    odd = (at for at, action in enumerate(actions) if gist(action) != right)
+    return change.step + next(odd, 1 if len(actions) > 1 else 0)
+
+
 def gist(action: Action) -> tuple[object, ...]:
     """An action without its addressee, which a system may fill in."""
     return action.content, action.kind, action.tools
