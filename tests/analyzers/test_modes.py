@@ -89,6 +89,11 @@ def test_nothing_is_stated_of_a_run_unlike_the_known_ones(model):
     assert model.stated(TRACE, features(TRACE), -LOUD) == {"Ann": (), "Bob": ()}
 
 
+def test_nothing_is_stated_of_a_run_without_steps(model):
+    trace = make_trace("empty", [])
+    assert model.stated(trace, features(trace), np.zeros((0, TEXT))) == {}
+
+
 def test_turns_are_those_of_each_agent():
     assert {agent: steps.tolist() for agent, steps in turns(TRACE).items()} == {
         "Ann": [0, 2, 3, 4],

@@ -96,7 +96,7 @@ class ModeModel:
 
         None of any agent, if the run looks unlike all that the model knows.
         """
-        if self.familiarity(e) < self.settings.familiar:
+        if not trace.steps or self.familiarity(e) < self.settings.familiar:
             return dict.fromkeys(turns(trace), ())
         limits = dict(zip(self.settings.modes, self.settings.thresholds, strict=True))
         return {
