@@ -169,6 +169,22 @@ def test_a_tool_s_answer_is_changed():
     assert "123456" in changed.steps[at.index + 1].content
 
 
+def test_a_tool_that_breaks_is_heard_and_replayed():
+    system = DemoAg2("chain", skill=1.0)
+    (task,) = tasks(system)
+    trace = system.run(task, 0)
+    at = next(step for step in trace.steps if step.kind == "tool_result")
+    broken = ToolCall(
+        at.tool.name, at.tool.arguments, error="connection reset", call_id=at.tool.call_id
+    )
+    change = say("connection reset", at.index, kind="tool_result", tools=(broken,))
+    failed = system.resume(checkpoint_at(system, trace, at.index), change, 0)
+    assert failed.steps[at.index].tool.error == "connection reset"
+    assert failed.steps[at.index + 1].content != trace.steps[at.index + 1].content
+    for point in system.checkpoints(failed)[at.index + 1 :]:
+        assert system.resume(disk(point), None, 0).steps == failed.steps
+
+
 TAKES = 0.01
 """Seconds that a model takes; on a hub nobody takes turns with models that take none."""
 

@@ -17,7 +17,7 @@ import msgspec
 
 from tracekit.capture.ag2 import Ag2Capture
 from tracekit.errors import BackendError, UsageError
-from tracekit.replay.adapters.ag2_replies import SILENCE, Reel, Replies, joined
+from tracekit.replay.adapters.ag2_replies import SILENCE, Reel, Replies, as_raised, joined
 from tracekit.replay.adapters.recording import (
     MemoryRecorder,
     Origin,
@@ -251,10 +251,20 @@ def taken(steps: Sequence[Step], earlier: Sequence[tuple[int, int]]) -> list[Ste
 def _begins(steps: Sequence[Step], known: Sequence[Step]) -> bool:
     """Whether the run begins with the known replies."""
     return len(steps) >= len(known) and all(
-        (step.agent, step.content, step.tools) == (told.agent, told.content, told.tools)
+        _gist(step) == _gist(told)
         for step, told in zip(steps, known, strict=False)
         if told is not SILENCE
     )
+
+
+def _gist(step: Step) -> tuple[object, ...]:
+    """What a reply says and asks for; of an error, what is raised and not how it is told."""
+    calls = [
+        (call.name, call.arguments, call.result, call.error and as_raised(call.error), call.call_id)
+        for call in step.tools
+    ]
+    failed = any(call.error is not None for call in step.tools)
+    return step.agent, "" if failed else step.content, calls
 
 
 def after(

@@ -169,10 +169,19 @@ def _arguments(call: ToolCall) -> str:
 def answer(event: Any, call: ToolCall | None, content: str) -> Any:
     """A tool's recorded or changed answer to a call."""
     if call is not None and call.error is not None:
-        name, _, said = call.error.partition(": ")
-        error = type(name if name.isidentifier() else "Exception", (Exception,), {})
-        return events.ToolErrorEvent.from_call(event, error(said))
+        name, said = as_raised(call.error)
+        return events.ToolErrorEvent.from_call(event, type(name, (Exception,), {})(said))
     return events.ToolResultEvent.from_call(event, content)
+
+
+def as_raised(error: str) -> tuple[str, str]:
+    """Class and message of an error as a trace has it; a change may name no class.
+
+    >>> as_raised("ValueError: no such row"), as_raised("connection reset")
+    (('ValueError', 'no such row'), ('Exception', 'connection reset'))
+    """
+    name, _, said = error.partition(": ")
+    return (name, said) if name.isidentifier() else ("Exception", error)
 
 
 def joined(actions: Sequence[Action]) -> Action:
