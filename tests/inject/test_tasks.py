@@ -2,8 +2,8 @@
 
 import pytest
 
-from tracekit.errors import InputError
-from tracekit.inject.tasks import read_tasks
+from tracekit.errors import InputError, UsageError
+from tracekit.inject.tasks import MOST, own_tasks, read_tasks
 
 
 def test_tasks_without_an_id_get_one(tmp_path):
@@ -33,3 +33,17 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path, text, says):
 def test_a_missing_file_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         list(read_tasks(tmp_path / "none.jsonl"))
+
+
+def test_a_system_that_has_tasks_is_asked_those():
+    found = list(own_tasks("tracekit.replay.sandbox.system:Sandbox"))
+    assert len({task.id for task in found}) == len(found) == MOST
+
+
+def test_a_system_without_tasks_says_how_to_give_some(monkeypatch, tmp_path):
+    (tmp_path / "mute.py").write_text(
+        "class Mute:\n    run = checkpoints = resume = check = print\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="--tasks FILE"):
+        list(own_tasks("mute:Mute"))

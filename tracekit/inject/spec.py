@@ -64,7 +64,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             known = ", ".join(sorted({strategy for _, strategy in PAIRS}))
             raise UsageError(f"no mode asked for can be brought about so; strategies: {known}")
         if self.system is not None and not self.tasks:
-            raise UsageError("a system of one's own needs tasks: a JSONL file of them")
+            raise UsageError("a system of one's own needs tasks")
         if self.recordings and self.system is not None:
             raise UsageError("recordings are changed offline, without a system")
         if self.system is None and not (self.families and self.topologies):

@@ -1,14 +1,43 @@
-"""Tasks from a file: one JSON object a line with a question, an expected answer and an id."""
+"""Tasks of a system: from a file of JSON lines, or those that it has itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from tracekit.errors import InputError
+from tracekit.errors import InputError, UsageError
+from tracekit.replay.systems import load_system
 from tracekit.trace import Task
+
+MOST = 100
+"""Tasks of a system's own that are taken; some systems make them up without end."""
+
+
+@runtime_checkable
+class Asked(Protocol):
+    """A system that knows what to ask it; the sandbox does, and its teams in other frameworks."""
+
+    def tasks(self) -> Iterable[Task]:
+        """Tasks, the same ones every time."""
+
+
+def own_tasks(target: str) -> Iterator[Task]:
+    """The first tasks of the system `module:factory`; raises `UsageError` where it has none.
+
+    >>> next(own_tasks("tracekit.replay.sandbox.system:Sandbox")).id
+    'sandbox/arithmetic/2/0'
+    """
+    system = load_system(target)
+    if not isinstance(system, Asked):
+        raise UsageError(
+            f"system {target!r} needs tasks: a JSONL file of them (--tasks FILE) with lines like "
+            '{"question": "An order of 12, 30 and 7.", "expected": "50"}, or a method tasks()'
+        )
+    yield from islice(system.tasks(), MOST)
 
 
 def read_tasks(path: Path) -> Iterator[Task]:

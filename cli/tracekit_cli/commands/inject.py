@@ -17,9 +17,9 @@ from tracekit.inject.card import write_card
 from tracekit.inject.dataset import Manifest, Progress, build, clear
 from tracekit.inject.leaks import Leak
 from tracekit.inject.spec import Spec
-from tracekit.inject.tasks import read_tasks
+from tracekit.inject.tasks import own_tasks, read_tasks
 from tracekit.optional import require
-from tracekit.trace import Trace
+from tracekit.trace import Task, Trace
 from tracekit_cli import options
 from tracekit_cli.output import emit_json, note, report_problems, show
 from tracekit_cli.progress import bar
@@ -54,7 +54,8 @@ def command(
         str | None, typer.Option(metavar="MODULE:FACTORY", help="A system of your own.")
     ] = None,
     tasks: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSONL of tasks for your system.")
+        Path | None,
+        typer.Option(metavar="FILE", help="JSONL of tasks for your system; else those it has."),
     ] = None,
     offline: Annotated[
         list[str] | None,
@@ -103,7 +104,7 @@ def command(
         "topologies": _names(topology),
         "modes": _names(modes),
         "strategies": _names(strategies),
-        "tasks": tuple(read_tasks(tasks)) if tasks else None,
+        "tasks": _tasks(system, tasks),
         "recordings": tuple(fingerprint(trace) for trace in recordings) or None,
         "manipulator": manipulator or ("rules" if system or offline else None),
     }
@@ -125,6 +126,13 @@ def command(
 
 def _names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _tasks(system: str | None, file: Path | None) -> tuple[Task, ...] | None:
+    """What a system of one's own is asked: tasks of a file, or those that it has itself."""
+    if file is not None:
+        return tuple(read_tasks(file))
+    return tuple(own_tasks(system)) if system is not None else None
 
 
 def _recordings(logs: list[str], *, quiet: bool) -> tuple[list[Trace], int]:

@@ -9,7 +9,7 @@ its tool as often as it wants.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -73,6 +73,10 @@ class DemoAg2(Ag2System):
             name=f"ag2-{topology}-{family}",
             agents=lambda _: self.team.agents,
         )
+
+    def tasks(self, seed: int = 0) -> Iterator[Task]:
+        """Endless tasks of the family; the same ones for the same seed."""
+        return self.team.sandbox.tasks(seed)
 
     def correct(self, checkpoint: Checkpoint) -> Intervention:
         """The right action in place of the next one, given what its agent has before it."""

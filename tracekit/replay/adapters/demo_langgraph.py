@@ -7,7 +7,7 @@ Every agent is a node; whose turn it is stands in the state. Checkpoints lie bef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -85,6 +85,10 @@ class DemoLangGraph(LangGraphSystem):
             hidden=("agenda",),
             agents=lambda _: self.team.agents,
         )
+
+    def tasks(self, seed: int = 0) -> Iterator[Task]:
+        """Endless tasks of the family; the same ones for the same seed."""
+        return self.team.sandbox.tasks(seed)
 
     def correct(self, checkpoint: Checkpoint) -> Intervention:
         """The right action in place of the next one, given what its agent has before it."""
