@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from tracekit.attribution import (
+    AgentSet,
     Attribution,
     Cost,
     Evidence,
@@ -69,6 +70,7 @@ VERDICT = Attribution(
     suspects=(Suspect("Coder", 0, 0.5, ("1.1",), (Evidence(0, "see", 0, 3, 1.5, "cue"),)),),
     agents={"Coder": 0.5},
     suspect_set=SuspectSet((0,), 0.9),
+    agent_set=AgentSet(("Coder",), 0.9),
     conditional=True,
     cost=Cost(0.1, 1, 2, 0.3),
     warnings=("careful",),

@@ -23,7 +23,7 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """The character after the quote."""
     weight: float = 0.0
     """How much it moved the score of the suspect; positive = towards blame. Units of the method
-    (log-odds for `linear`)."""
+    (log-odds for `linear` and `compact`)."""
     shows: str = ""
     """What it shows, in a few words."""
 

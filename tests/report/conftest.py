@@ -2,7 +2,15 @@
 
 import pytest
 
-from tracekit.attribution import Attribution, Cost, Evidence, Method, Suspect, SuspectSet
+from tracekit.attribution import (
+    AgentSet,
+    Attribution,
+    Cost,
+    Evidence,
+    Method,
+    Suspect,
+    SuspectSet,
+)
 from tracekit.trace import (
     Agent,
     Label,
@@ -80,6 +88,7 @@ def failed():
         suspects,
         {"searcher": 0.8625, "writer": 0.1, "user": 0.0375},
         SuspectSet((2, 1), 0.8),
+        AgentSet(("searcher",), 0.75),
         cost=Cost(seconds=0.25),
         warnings=("the log names no model for step 3",),
     )

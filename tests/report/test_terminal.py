@@ -46,7 +46,8 @@ def test_the_detail_has_suspects_with_evidence(failed):
     assert "“opened in 1937”  a claim without a source +2.50" in text
     assert "the tool failed +0.50 at step 1" in text
     assert re.search(r"^2  ██·+ +25 %  Searcher  step 1$", text, re.MULTILINE)
-    assert "Suspect set (80%)  steps 2, 1" in text
+    assert "Suspect set (80%)  steps 2, 1 (2 of 4)" in text
+    assert "Agent set (75%)    Searcher" in text
     assert "the log names no model for step 3" in text
     assert (
         "step 1"

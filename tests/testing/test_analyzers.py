@@ -9,7 +9,7 @@ import sys
 import msgspec
 import pytest
 
-from tracekit.attribution import Attribution, Cost, Evidence, Method, Suspect, SuspectSet
+from tracekit.attribution import AgentSet, Attribution, Cost, Evidence, Method, Suspect, SuspectSet
 from tracekit.context import Context
 from tracekit.errors import ContractError
 from tracekit.testing import check_analyzer
@@ -231,6 +231,8 @@ BROKEN = [
     ),
     ("suspect-set", changed(suspect_set=SuspectSet((-1,), 0.9))),
     ("suspect-set", changed(suspect_set=SuspectSet((0,), 90.0))),
+    ("suspect-set", changed(agent_set=AgentSet(("nobody",), 0.9))),
+    ("suspect-set", changed(agent_set=AgentSet((), 90.0))),
     ("evidence", changed(suspects=quoting(quote="never said"))),
     ("evidence", changed(suspects=quoting(step=99_999))),
     ("evidence", changed(suspects=quoting(weight=float("inf")))),

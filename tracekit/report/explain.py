@@ -71,8 +71,11 @@ def reason(suspect: Suspect) -> str:
 
 
 def strongest(suspect: Suspect) -> Evidence | None:
-    """The piece of evidence that weighs most towards blame, None when there is none."""
-    return max(suspect.evidence, key=lambda evidence: evidence.weight, default=None)
+    """The piece of evidence that weighs most towards blame, None when there is none.
+
+    Words that can be read in the log come before what has no quote.
+    """
+    return max(suspect.evidence, key=lambda e: (bool(e.quote.strip()), e.weight), default=None)
 
 
 def _rival(trace: Trace, attribution: Attribution) -> str:

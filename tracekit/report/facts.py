@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tracekit.attribution import Attribution, Method
+from tracekit.report.explain import agent_name
 from tracekit.report.visible import one_line, visible
 from tracekit.trace import Label, Raw, Step, Trace
 
@@ -55,7 +56,7 @@ def arguments(value: Any, indent: int = 0) -> str:
 
 
 def run_facts(trace: Trace, verdict: Attribution | None) -> list[tuple[str, str]]:
-    """What is known beyond outcome and answer, by name: score, reason, suspect set, labels."""
+    """What is known beyond outcome and answer, by name: score, reason, sets of suspects, labels."""
     outcome = trace.outcome
     facts: list[tuple[str, str]] = []
     if outcome.score is not None:
@@ -64,10 +65,22 @@ def run_facts(trace: Trace, verdict: Attribution | None) -> list[tuple[str, str]
         facts.append(("Reason given", one_line(outcome.reason, 400)))
     if outcome.by:
         facts.append(("Outcome by", one_line(outcome.by, NAME)))
-    if verdict is not None and verdict.suspect_set is not None:
-        steps = ", ".join(str(step) for step in verdict.suspect_set.steps)
-        facts.append((f"Suspect set ({verdict.suspect_set.coverage:.0%})", f"steps {steps}"))
+    facts += [] if verdict is None else _sets(trace, verdict)
     facts += [("Label", _label(label)) for label in trace.labels]
+    return facts
+
+
+def _sets(trace: Trace, verdict: Attribution) -> list[tuple[str, str]]:
+    """The steps and the agents among which the cause is, with the share of runs in which it is."""
+    steps, agents = verdict.suspect_set, verdict.agent_set
+    facts: list[tuple[str, str]] = []
+    if steps is not None:
+        words = ", ".join(str(step) for step in steps.steps)
+        of = f"{len(steps.steps)} of {len(trace.steps)}"
+        facts.append((f"Suspect set ({steps.coverage:.0%})", f"steps {words} ({of})"))
+    if agents is not None:
+        names = ", ".join(agent_name(trace, id) for id in agents.agents)
+        facts.append((f"Agent set ({agents.coverage:.0%})", names))
     return facts
 
 

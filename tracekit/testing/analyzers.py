@@ -166,6 +166,9 @@ def _check_verdict(subject: str, verdict: Attribution, trace: Trace, name: str) 
         0 <= chosen.coverage <= 1 and all(0 <= step < len(trace.steps) for step in chosen.steps)
     ):
         raise broken(subject, "suspect-set", f"{chosen} for trace {trace.id}")
+    team, roster = verdict.agent_set, {agent.id for agent in trace.agents}
+    if team is not None and not (0 <= team.coverage <= 1 and roster >= set(team.agents)):
+        raise broken(subject, "suspect-set", f"{team} for trace {trace.id}")
     _check_cost(subject, verdict.cost, trace)
 
 

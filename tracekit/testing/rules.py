@@ -35,7 +35,7 @@ ANALYZER = {
     "probabilities": "probabilities are finite, from 0 to 1, and sum to at most 1",
     "ranked": "suspects come in falling order of probability, each step once",
     "agents": "agent probabilities are of the roster, finite, falling, and sum to at most 1",
-    "suspect-set": "the suspect set holds steps of the trace at a coverage from 0 to 1",
+    "suspect-set": "sets hold steps and agents of the trace at a coverage from 0 to 1",
     "evidence": "a quote is what the content holds between `start` and `end`",
     "abstention": "a verdict has suspects or says why not, never both",
     "cost": "the cost is filled, finite and not negative",
