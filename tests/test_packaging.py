@@ -19,6 +19,9 @@ HEAVY = {"torch", "transformers", "sklearn", "scipy", "pandas", "pyarrow", "open
 
 DATA_FILES = [
     "tracekit/analyzers/weights/linear.json",
+    "tracekit/analyzers/weights/compact.json",
+    "tracekit/analyzers/weights/compact.safetensors",
+    "tracekit/analyzers/weights/modes.safetensors",
     "tracekit/report/templates/report.html",
     "tracekit/report/static/page.css",
     "tracekit_cli/help.txt",
@@ -154,7 +157,7 @@ def test_default_attribution_is_light(tmp_path):
     code = (
         "import tracekit as tk\n"
         f"verdicts = [tk.attribute(trace) for trace in tk.load({str(log)!r})]\n"
-        "assert verdicts[0].method.name == 'linear' and verdicts[0].top is not None\n"
+        "assert verdicts[0].method.name == 'compact' and verdicts[0].top is not None\n"
         f"assert not set(sys.modules) & {HEAVY!r}"
     )
     assert loaded(code, cwd=tmp_path) <= CORE | {"numpy"}

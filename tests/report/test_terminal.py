@@ -34,11 +34,20 @@ def test_the_table_answers_who_where_and_how_sure(failed, unknown, succeeded):
     rows = [
         line.split() for line in plain(verdict_table([failed, unknown, succeeded])).splitlines()
     ]
-    assert ["bridge-1", "failed", "Searcher", "2", "61", "%", "a", "claim"] in [r[:8] for r in rows]
+    assert ["bridge-1", "failed", "Searcher", "2", "61", "%", "1-2", "a"] in [r[:8] for r in rows]
     assert ["maybe-1", "?", "Bob", "1", "50", "%"] in rows
     assert ["ok-1", "ok", "none", "the", "run", "succeeded"] in rows
     assert "holds if the run failed" in plain(verdict_table([unknown]))
     assert "holds if the run failed" not in plain(verdict_table([failed]))
+
+
+def test_the_table_says_what_sets_hold_and_what_is_doubtful(failed, unknown):
+    words = " ".join(plain(verdict_table([failed, failed, unknown])).split())
+    assert "Set: steps that hold the cause in 80% of runs." in words
+    assert "! 2 runs: the log names no model for step 3" in words
+    bare = plain(verdict_table([unknown]))
+    assert "Set" not in bare
+    assert "!" not in bare
 
 
 def test_the_detail_has_suspects_with_evidence(failed):

@@ -17,7 +17,7 @@ from tracekit.errors import ContractError, UsageError
 from tracekit.protocols import Analyzer, Storable
 from tracekit.trace import Trace
 
-DEFAULT = "linear"
+DEFAULT = "compact"
 """The method used when none is named."""
 
 
@@ -31,7 +31,7 @@ def attribute(
 ) -> Attribution:
     """Say which agent and step broke a run.
 
-    `method` is a name from `tracekit methods` or an analyzer, `linear` when none is given. `model`
+    `method` is a name from `tracekit methods` or an analyzer, `compact` when none is given. `model`
     names its weights: a folder or a Hub repository (`tracekit.analyzers.models.load_model`), which
     then says the method, or, for a method that asks a model, that model's name. The trace is taken to have failed;
     when its outcome is unknown the verdict is marked `conditional`, and a successful run gets an

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -82,6 +83,21 @@ def _sets(trace: Trace, verdict: Attribution) -> list[tuple[str, str]]:
         names = ", ".join(agent_name(trace, id) for id in agents.agents)
         facts.append((f"Agent set ({agents.coverage:.0%})", names))
     return facts
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers in rising order, neighbours joined.
+
+    >>> ranges([7, 1, 3, 2]), ranges([])
+    ('1-3, 7', '')
+    """
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
 
 
 def _label(label: Label) -> str:

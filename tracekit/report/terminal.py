@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
@@ -20,7 +21,7 @@ from rich.text import Text
 from tracekit.attribution import Attribution, Evidence, Suspect
 from tracekit.errors import Problem
 from tracekit.report.explain import agent_name, explain, percent, reason
-from tracekit.report.facts import arguments, method_name, pointer, run_facts, step_facts
+from tracekit.report.facts import arguments, method_name, pointer, ranges, run_facts, step_facts
 from tracekit.report.quotes import gathered
 from tracekit.report.visible import one_line, visible
 from tracekit.trace import Step, ToolCall, Trace
@@ -31,6 +32,8 @@ COLOURS = ("blue", "yellow", "magenta", "green", "cyan", "bright_blue", "bright_
 """Agents by their place on the roster; names stand beside the colours."""
 OUTCOMES = {"failure": ("failed", "red"), "success": ("ok", "green"), "unknown": ("?", "yellow")}
 SEVERITIES = {"error": "red", "warning": "yellow", "skip": "dim"}
+WARNINGS = 5
+"""Different warnings that are told below a table."""
 WIDTH = 100
 """Columns where there is no terminal to ask and COLUMNS is not set."""
 
@@ -54,20 +57,37 @@ def console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
 
 
 def verdict_table(pairs: Iterable[Pair]) -> RenderableType:
-    """One row a run: outcome, agent, step, probability, why."""
-    table = _table("Run", "Outcome", "Agent", "Step", "Sure", "Why")
-    for column, width in ((0, 12), (1, 7), (2, 10), (3, 4), (4, 6)):
+    """One row a run: outcome, agent, step, probability, the suspect set if any has one, why."""
+    shown = list(pairs)
+    table = _table("Run", "Outcome", "Agent", "Step", "Sure", "Set", "Why")
+    for column, width in ((0, 12), (1, 7), (2, 10), (3, 4), (4, 6), (5, 3)):
         table.columns[column].min_width = width
     table.columns[3].justify = table.columns[4].justify = "right"
-    table.columns[0].ratio, table.columns[2].ratio, table.columns[5].ratio = 2, 2, 4
-    conditional = False
-    for trace, verdict in pairs:
-        conditional |= verdict.conditional
-        table.add_row(Text(one_line(trace.id, 40)), _outcome(trace), *_answer(trace, verdict))
-    if not conditional:
-        return table
-    note = "? The outcome is unknown: the verdict holds if the run failed."
-    return Group(table, Text(note, "dim"))
+    table.columns[5].max_width = 9
+    table.columns[0].ratio, table.columns[2].ratio, table.columns[6].ratio = 2, 2, 4
+    if not any(verdict.suspect_set for _, verdict in shown):
+        del table.columns[5]
+    for trace, verdict in shown:
+        cells = _answer(trace, verdict)
+        if len(table.columns) == 6:
+            del cells[3]
+        table.add_row(Text(one_line(trace.id, 40)), _outcome(trace), *cells)
+    return Group(table, *(Text(note, "dim") for note in _notes(shown)))
+
+
+def _notes(pairs: Sequence[Pair]) -> list[str]:
+    """What holds for the rows of the table, in sentences."""
+    notes = []
+    sets = {verdict.suspect_set.coverage for _, verdict in pairs if verdict.suspect_set}
+    notes += [f"Set: steps that hold the cause in {share:.0%} of runs." for share in sorted(sets)]
+    if any(verdict.conditional for _, verdict in pairs):
+        notes.append("? The outcome is unknown: the verdict holds if the run failed.")
+    counts = Counter(warning for _, verdict in pairs for warning in verdict.warnings)
+    for warning, count in counts.most_common(WARNINGS):
+        notes.append(f"! {count} {'run' if count == 1 else 'runs'}: {one_line(warning, 300)}")
+    if len(counts) > WARNINGS:
+        notes.append(f"! and {len(counts) - WARNINGS} other warnings")
+    return notes
 
 
 def verdict_detail(trace: Trace, attribution: Attribution, *, top: int = 3) -> RenderableType:
@@ -172,13 +192,14 @@ def _answer(trace: Trace, verdict: Attribution) -> list[Text]:
     """The cells that differ between a verdict and an abstention."""
     if verdict.top is None:
         why = one_line(verdict.abstained or "no suspects", 200)
-        return [Text("none", "dim"), Text(), Text(), Text(why, "dim")]
-    suspect = verdict.top
+        return [Text("none", "dim"), Text(), Text(), Text(), Text(why, "dim")]
+    suspect, inside = verdict.top, verdict.suspect_set
     return [
         _agent(trace, suspect.agent),
         Text(str(suspect.step)),
         Text(percent(suspect.probability)),
-        Text(one_line(reason(suspect), 160), overflow="fold"),
+        Text(ranges(inside.steps) if inside else "", overflow="fold"),
+        Text(one_line(reason(suspect), 110), overflow="fold"),
     ]
 
 
