@@ -55,8 +55,10 @@ def fit_model(found: Sequence[Example], seed: int = 0) -> Model:
     )
 
 
-def fit_networks(found: Sequence[Example], seed: int, bag: int) -> Networks:
-    """A bag of networks tuned on labelled runs, each from its own pre-trained start."""
+def fit_networks(
+    found: Sequence[Example], seed: int, bag: int, *, scratch: bool = False
+) -> Networks:
+    """A bag of networks tuned on labelled runs, each from its own pre-trained start or from none."""
     begin = pretrained()
     runs = [part for one in found for part in _parts(one, begin)]
     threads = torch.get_num_threads()
@@ -68,7 +70,7 @@ def fit_networks(found: Sequence[Example], seed: int, bag: int) -> Networks:
                 shape(),
                 RECIPE,
                 100 * seed + n,
-                network_of(begin.members[n % len(begin.members)]),
+                None if scratch else network_of(begin.members[n % len(begin.members)]),
             )
             for n in range(bag)
         ]
