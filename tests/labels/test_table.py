@@ -43,6 +43,7 @@ BAD = {
     "t,Ada,x,,decisive,me,": "not a whole number",
     "t,Ada,-1,,decisive,me,": "not a whole number",
     "t,Ada,1.5,,decisive,me,": "not a whole number",
+    "t,Ada,1.,,decisive,me,": "not a whole number",
     "t,Ada,1,9.9,decisive,me,": "unknown mode '9.9'",
     "t,Ada,1,,guessed,me,": "unknown definition 'guessed'",
     "t,Ada,1,,,me,": "the definition is missing",
@@ -72,7 +73,7 @@ def test_a_bad_row_is_a_problem_and_the_rest_goes_on(table, line):
     [
         ("[1]", "not a JSON object"),
         ("{", "not a JSON object"),
-        ('{"trace": "t", "step": 3.0, "definition": "decisive"}', "not a whole number"),
+        ('{"trace": "t", "step": 3.5, "definition": "decisive"}', "not a whole number"),
         ('{"trace": "t", "step": true, "definition": "decisive"}', "not a whole number"),
         ('{"trace": {}, "step": 1, "definition": "decisive"}', "trace is not text"),
         ('{"trace": ["x"], "step": 1, "definition": "decisive"}', "not text"),
@@ -125,3 +126,16 @@ def test_a_table_without_the_columns_is_refused(table, text):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         list(read_rows(tmp_path / "none.csv"))
+
+
+def test_a_whole_number_may_be_written_as_a_float(table):
+    """A column with gaps leaves pandas as floats: 2.0 and nothing."""
+    csv = table("trace,agent,step,definition\na,,2.0,decisive\nb,Ada,,decisive\nc,,0.0,decisive\n")
+    lines = table('{"trace": "a", "step": 2.0, "definition": "decisive"}\n', "labels.jsonl")
+    assert [row.step for row in read_rows(csv)] == [2, None, 0]
+    assert [row.step for row in read_rows(lines)] == [2]
+
+
+def test_semicolons_between_columns_are_named(table):
+    with pytest.raises(InputError, match="with commas between them"):
+        list(read_rows(table("trace;step;definition\na;1;decisive\n")))

@@ -139,8 +139,8 @@ def _csv_rows(text: str, file: Path) -> Iterator[tuple[int, dict[str, Any] | Bad
     header = next(reader, [])
     if not {"trace", "definition"} <= set(header) or len(set(header)) != len(header):
         raise InputError(
-            f"{file}:1: the header needs the columns trace and definition, each once; "
-            f"known are {', '.join(COLUMNS)}"
+            f"{file}:1: the header needs the columns trace and definition, each once, "
+            f"with commas between them; known are {', '.join(COLUMNS)}"
         )
     while True:
         line = reader.line_num + 1
@@ -192,12 +192,13 @@ def _definition(value: Any) -> Definition:
 def _step(value: Any, base: int) -> int | None:
     if value is None:
         return None
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole and not (isinstance(value, str) and re.fullmatch(r"\s*\d{1,9}\s*", value)):
+    text = "" if isinstance(value, bool) else str(value).strip()
+    whole = re.fullmatch(r"(-?\d{1,9})(\.0+)?", text)  # a column with gaps leaves pandas as 1.0
+    if whole is None or (isinstance(value, str) and text.startswith("-")):
         raise Bad(f"step {str(value)[:40]!r} is not a whole number", f"steps count from {base}")
-    step = int(value) - base
+    step = int(whole[1]) - base
     if step < 0:
-        raise Bad(f"step {int(value)} lies before the first one", f"steps count from {base}")
+        raise Bad(f"step {whole[1]} lies before the first one", f"steps count from {base}")
     return step
 
 
