@@ -129,12 +129,22 @@ def test_a_system_that_breaks_is_named(run):
     assert "on fire" in done.err
 
 
+@pytest.mark.usefixtures("plain")
+def test_a_system_without_tasks_is_told_how_to_give_some(run):
+    done = run("inject", "--system", "somebody:Plain", "--n", "3", "--no-leaks", "-o", "out")
+    assert done.code == 2
+    assert "--tasks FILE" in done.err
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         (("--family", "cooking"), "no family is named 'cooking'"),
         (("--modes", "FM-7.7"), "no mode 'FM-7.7'"),
-        (("--system", "a:b"), "needs tasks"),
+        (
+            ("--modes", "AT-1", "--strategies", "role-swap"),
+            "no mode asked for can be brought about",
+        ),
         (("--manipulator", "nobody"), "no manipulator is named"),
     ],
 )
@@ -142,3 +152,11 @@ def test_what_cannot_be_done_is_said(run, tmp_path, args, says):
     done = run("inject", "--n", "2", "--no-leaks", "-o", tmp_path / "x", *args)
     assert done.code == 2
     assert says in done.err
+
+
+def test_faults_without_an_occasion_are_not_said_to_be_harmless(run, tmp_path):
+    """Where no tool is called, no result of a tool can carry an order."""
+    no_tools = ("--family", "arithmetic", "--topology", "chain", "--modes", "AT-1")
+    done = run("inject", "--n", "1", "--no-leaks", "-q", "-o", tmp_path / "x", *no_tools)
+    assert done.code == 0
+    assert "no fault found an occasion" in done.out

@@ -190,4 +190,13 @@ def _print(manifest: Manifest, leaks: list[Leak], out: Path, seconds: float, *, 
     for leak in broken:
         show(f"{leak.mode}: words tell the struck step with AUC {leak.auc:.2f}, above {leak.bound}")
     if counts.get("verified", 0) < manifest.spec.n:
-        show(f"fewer than the {manifest.spec.n:,} asked for: the faults hardly change an outcome")
+        show(f"fewer than the {manifest.spec.n:,} asked for: {_why_few(counts)}")
+
+
+def _why_few(counts: dict[str, int]) -> str:
+    """Where it ended: without a run to strike, an occasion for a fault, or a change of outcome."""
+    if not counts.get("clean successes", 0):
+        return "no run succeeded without a fault"
+    if not counts.get("injected", 0):
+        return "no fault found an occasion; try other modes, or another manipulator"
+    return "the faults hardly change an outcome"
