@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from tracekit.analyzers.compact.analyzer import FLAT, Compact, shipped
+from tracekit import load
+from tracekit.analyzers.compact.analyzer import EXPLAINED, FLAT, MODES, Compact, shipped
 from tracekit.analyzers.compact.features import NAMES, tables
+from tracekit.analyzers.compact.modes import ModeModel
 from tracekit.analyzers.compact.weights import (
     Model,
     Weights,
@@ -27,6 +30,8 @@ from tracekit.store import encode
 from tracekit.testing import check_analyzer
 from tracekit.testing.traces import edge_traces, make_trace
 from tracekit.trace import Source, Task
+
+EXAMPLES = Path(__file__).parents[2] / "datasets" / "examples" / "logs"
 
 
 def with_weights(model, **changes):
@@ -174,6 +179,31 @@ def test_the_answer_is_never_read(fitted, planted):
     asked = fitted.attribute(told, Context(with_answer=True))
     assert asked.suspects == blind.suspects
     assert "never reads the correct answer" in asked.warnings[0]
+
+
+def test_modes_are_told_of_the_first_suspects_and_with_their_doubt(monkeypatch, planted):
+    class Model:
+        def stated(self, trace, x, e):
+            assert (len(x), e.shape) == (len(trace.steps), (len(trace.steps), 256))
+            return {"A": ("FM-1.3", "FM-2.5"), "B": (), "C": ()}
+
+    trace = planted(1, seed=5)[0]
+    without = Compact().attribute(trace, Context())
+    monkeypatch.setattr(ModeModel, "load", lambda: Model())
+    verdict = Compact().attribute(trace, Context())
+    for rank, suspect in enumerate(verdict.suspects):
+        told = suspect.agent == "A" and rank < EXPLAINED
+        assert suspect.modes == (("FM-1.3", "FM-2.5") if told else ())
+    assert any(suspect.modes for suspect in verdict.suspects)
+    assert verdict.warnings == (*without.warnings, MODES)
+
+
+def test_no_mode_is_stated_of_runs_unlike_injected_ones():
+    """What docs/experiments/modes.md recommends: on real systems modes are no better than chance."""
+    for trace in load(EXAMPLES):
+        verdict = Compact().attribute(trace, Context())
+        assert not any(suspect.modes for suspect in verdict.suspects)
+        assert MODES not in verdict.warnings
 
 
 @pytest.mark.parametrize(

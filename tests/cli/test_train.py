@@ -62,6 +62,23 @@ def test_a_model_is_trained_scored_and_used(run, tmp_path):
     assert models.isdisjoint(json.loads(line)["method"]["model"] for line in shipped.splitlines())
 
 
+def test_compact_is_trained_scored_and_used(run, tmp_path):
+    pytest.importorskip("torch")
+    arguments = write(tmp_path, 24)
+    done = run("train", "compact", *arguments, "--json", "--folds", "2", "--license", "mit")
+    assert done.code == 0, done.err
+    rows = {
+        row["method"]: row["cells"]["step"] for row in json.loads(done.out)["evaluation"]["rows"]
+    }
+    assert rows["compact"]["value"] > rows["uniform"]["value"]
+    files = {path.name for path in (tmp_path / "model").iterdir()}
+    assert {"networks.safetensors", "weights.json", "config.json", "README.md"} <= files
+    verdict = run("attribute", tmp_path / "runs.jsonl", "--model", tmp_path / "model", "--json")
+    made = [json.loads(line) for line in verdict.out.splitlines()]
+    assert {one["method"]["name"] for one in made} == {"compact"}
+    assert all(one["suspect_set"]["coverage"] == 0.9 and "warnings" not in one for one in made)
+
+
 def test_the_same_labels_make_the_same_bytes(run, tmp_path):
     arguments = write(tmp_path, 12)
     outs = [run("train", "linear", *arguments, "--json", "--seed", "3").out]

@@ -18,8 +18,9 @@ import msgspec
 import numpy as np
 
 from tracekit import registry
-from tracekit.analyzers.compact.features import tables
+from tracekit.analyzers.compact.features import Tables, tables
 from tracekit.analyzers.compact.fit import examples
+from tracekit.analyzers.compact.modes import ModeModel
 from tracekit.analyzers.compact.networks import Networks
 from tracekit.analyzers.compact.sets import members
 from tracekit.analyzers.compact.weights import (
@@ -33,7 +34,7 @@ from tracekit.analyzers.compact.weights import (
 from tracekit.analyzers.compact.why import evidence
 from tracekit.analyzers.run import abstain
 from tracekit.analyzers.verdict import settings, verdict
-from tracekit.attribution import AgentSet, Attribution, Method, SuspectSet
+from tracekit.attribution import AgentSet, Attribution, Method, Suspect, SuspectSet
 from tracekit.context import Context
 from tracekit.errors import ContractError, UsageError
 from tracekit.trace import Trace
@@ -48,6 +49,11 @@ FLAT = 0.98
 EXPLAINED = 5
 """Suspects that get evidence, from the top."""
 
+MODES = (
+    "failure modes are learned from injected failures, and stated because this run looks like "
+    "those: on logs of real systems they were no better than chance"
+)
+
 
 @cache
 def shipped() -> Model:
@@ -57,7 +63,7 @@ def shipped() -> Model:
 
 
 class Compact:
-    """Learned on several benchmarks; milliseconds a trace, no model server, no torch.
+    """The default: learned on several benchmarks, with sets that keep a coverage; milliseconds a run.
 
     Setting `least`: the probability below which the first suspect is not named, 0 to 1; then the
     verdict abstains. 0 names one whenever the steps differ at all.
@@ -98,16 +104,18 @@ class Compact:
             return abstain(trace, method, unknown, *warnings)
         because = evidence(trace, model, seen, order[:EXPLAINED])
         found = verdict(trace, method, fallen, order=order, evidence=because)
+        suspects, doubt = _with_modes(found.suspects, trace, seen)
         limits = model.weights.calibration.limits(system_of(trace))
         inside = set(members(chances, limits.steps))
         roster = list(agents)
         names = members(np.array(list(agents.values())), limits.agents)
         return msgspec.structs.replace(
             found,
+            suspects=suspects,
             agents=agents,
             suspect_set=SuspectSet(tuple(i for i in order if i in inside), limits.coverage),
             agent_set=AgentSet(tuple(roster[k] for k in names), limits.coverage),
-            warnings=warnings,
+            warnings=warnings + doubt,
         )
 
     def seen(self) -> frozenset[str]:
@@ -158,6 +166,20 @@ def _unknown(chances: np.ndarray, top: float, least: float) -> str | None:
     if len(kept) > 2 and -float(kept @ np.log(kept)) > FLAT * np.log(len(kept)):
         return f"all {len(kept)} steps look alike: the likeliest has {top:.0%}"
     return None
+
+
+def _with_modes(
+    suspects: tuple[Suspect, ...], trace: Trace, seen: Tables
+) -> tuple[tuple[Suspect, ...], tuple[str, ...]]:
+    """The first suspects with the modes that their agents show, and how far to trust that."""
+    stated = ModeModel.load().stated(trace, seen.by_member["wide"], seen.vectors)
+    if not any(stated.values()):
+        return suspects, ()
+    told = tuple(
+        msgspec.structs.replace(suspect, modes=stated[suspect.agent])
+        for suspect in suspects[:EXPLAINED]
+    )
+    return told + suspects[EXPLAINED:], (MODES,)
 
 
 def _warnings(trace: Trace, model: Model, context: Context) -> tuple[str, ...]:

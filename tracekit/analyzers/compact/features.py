@@ -36,6 +36,8 @@ class Tables(NamedTuple):
     """Float64 (n_steps, n_features) for each name in `NAMES`."""
     graph: Example
     """The run as a graph, its features not scaled yet."""
+    vectors: np.ndarray
+    """The steps' texts by the encoder, float32 (n_steps, width)."""
 
     @property
     def blamable(self) -> np.ndarray:
@@ -52,15 +54,15 @@ def tables(trace: Trace) -> Tables:
     wide = columns.matrix(trace, reading)
     numbers: dict[str, int] = {}
     agent = np.array([numbers.setdefault(step.agent, len(numbers)) for step in trace.steps])
-    vectors = Encoder.load().encode([said(step) for step in trace.steps])[:, :TEXT]
+    vectors = Encoder.load().encode([said(step) for step in trace.steps])
     graph = Example(
         x=wide,
-        e=GAIN * vectors.astype(np.float64),
+        e=GAIN * vectors[:, :TEXT].astype(np.float64),
         agent=agent,
         blamable=reading.blamable,
         uses=influence(trace),
     )
-    return Tables(reading, {"wide": wide, "short": features.matrix(reading)}, graph)
+    return Tables(reading, {"wide": wide, "short": features.matrix(reading)}, graph, vectors)
 
 
 def said(step: Step) -> str:
