@@ -6,6 +6,7 @@ PYTHON ?= python3
 ARGS ?=
 CASES ?= 22000
 FAILURES ?= 50000
+PRETRAINING ?= datasets/injected-5000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -45,8 +46,12 @@ fuzz: $(VENV)/.dev ## a million random logs for the readers, with coverage; hour
 train-linear: $(VENV)/.dev ## refit the weights of the linear method from $TRACEKIT_DATA
 	$(BIN)/python -m tracekit.analyzers.linear_fit --data "$${TRACEKIT_DATA:?is not set}"
 
-train-compact: $(VENV)/.dev ## refit the weights of the compact method from $TRACEKIT_DATA
-	$(BIN)/python -m tracekit_models.compact.train --data "$${TRACEKIT_DATA:?is not set}"
+train-compact: $(VENV)/.dev ## refit compact from $TRACEKIT_DATA and 5,000 injected failures
+	@: "$${TRACEKIT_DATA:?is not set}"
+	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n 5000 --seed 1 -o $(PRETRAINING)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.compact.pretrain $(PRETRAINING) \
+		--data "$$TRACEKIT_DATA"
+	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.compact.train --data "$$TRACEKIT_DATA"
 
 dataset-injected: $(VENV)/.dev ## 50,000 failures with known causes in datasets/injected; 20 minutes (FAILURES=50000)
 	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n $(FAILURES) -o datasets/injected
