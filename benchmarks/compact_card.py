@@ -20,7 +20,9 @@ import numpy as np
 
 from tracekit import stats
 from tracekit.analyzers.compact.weights import levelled
+from tracekit.folds import fingerprint
 from tracekit_models.compact.check import Row, jobs, transfers
+from tracekit_models.compact.data import labelled
 
 LEAST = 1e-9
 """Probability below which a loss is not counted any higher."""
@@ -35,6 +37,8 @@ class Case(NamedTuple):
     row: Row
     run: str
     question: str
+    steps: list[int]
+    """Numbers of the steps that can be blamed."""
 
 
 def cases(path: Path, folder: Path, leave_out: bool) -> list[Case]:
@@ -46,7 +50,10 @@ def cases(path: Path, folder: Path, leave_out: bool) -> list[Case]:
     for row, one in zip(rows, runs, strict=True):
         if len(row.chances) != int(one.tables.blamable.sum()):
             raise SystemExit(f"{path}: not made from this data")
-    return [Case(row, one.print, one.group) for row, one in zip(rows, runs, strict=True)]
+    return [
+        Case(row, one.print, one.group, np.flatnonzero(one.tables.blamable).tolist())
+        for row, one in zip(rows, runs, strict=True)
+    ]
 
 
 def ranked(row: Row) -> list[int]:
@@ -162,6 +169,23 @@ def abstaining(found: list[Case]) -> Iterable[str]:
         yield f"{100 * e.value:.0f} ({100 * e.low:.0f}-{100 * e.high:.0f}); {least:.2f}"
 
 
+def located(found: list[Case], folder: Path) -> None:
+    """Print how well steps are found where a run has several labelled ones."""
+    labels = {fingerprint(t): {label.step for label in t.labels} for t in labelled(folder, "trail")}
+    print(
+        "\nTRAIL, against every annotated step\n\n| named | precision % | recall % |\n|---|---:|---:|"
+    )
+    for name, count in {"first suspect": 1, "first three": 3, "set of 90 %": 0}.items():
+        hits = told = wanted = 0
+        for case in found:
+            size = count or round(case.row.size * len(case.steps))
+            named = {case.steps[k] for k in ranked(case.row)[:size]}
+            hits += len(named & labels[case.run])
+            told += len(named)
+            wanted += len(labels[case.run] & set(case.steps))
+        print(f"| {name} | {100 * hits / told:.1f} | {100 * hits / wanted:.1f} |")
+
+
 def svg(lines: dict[str, list[tuple[float, float]]]) -> str:
     """A plot of accuracy over the share that is answered."""
     x0, y0, width, height = 52, 20, 420, 260
@@ -204,6 +228,7 @@ def main() -> int:
         parts[case.row.part].append(case)
     parts = {**parts, "all sets": found}
     report(parts)
+    located(parts["trail"], given.data / "labeled")
     if given.plot is not None:
         given.plot.write_text(svg({name: curve(parts[name]) for name in COLOURS}), encoding="utf-8")
     return 0
