@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tracekit.inject.dataset import read_rows
+from tracekit.testing.chat_server import ChatServer, Reply
 
 SMALL = ("--n", "4", "--family", "arithmetic", "--topology", "chain", "--no-leaks")
 
@@ -158,5 +159,39 @@ def test_faults_without_an_occasion_are_not_said_to_be_harmless(run, tmp_path):
     """Where no tool is called, no result of a tool can carry an order."""
     no_tools = ("--family", "arithmetic", "--topology", "chain", "--modes", "AT-1")
     done = run("inject", "--n", "1", "--no-leaks", "-q", "-o", tmp_path / "x", *no_tools)
-    assert done.code == 0
+    assert done.code == 1
     assert "no fault found an occasion" in done.out
+
+
+def test_a_model_behind_an_endpoint_writes_the_faults(run, tmp_path, monkeypatch):
+    for name in (
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    wrong = Reply(text=json.dumps({"content": "Done. The final answer is 1."}))
+    out = tmp_path / "set"
+    modes = ("--modes", "FM-2.6", "--strategies", "response-corruption", "--workers", "1")
+    with ChatServer([wrong]) as server:
+        asked = ("--manipulator", "llm", "--llm", server.url, "--model", "tiny")
+        made = run("inject", *SMALL, *modes, *asked, "-o", out, "--json")
+        assert made.code == 0, made.err
+        assert server.calls
+        assert server.calls[0].body["model"] == "tiny"
+    rows = [each for each in read_rows(out) if each["kind"] != "clean"]
+    assert {each["manipulator"] for each in rows} == {"llm"}
+
+
+def test_a_model_needs_an_address_and_tasks_a_system(run, tmp_path):
+    alone = run("inject", *SMALL, "--manipulator", "llm", "-o", tmp_path / "set")
+    assert alone.code == 2
+    assert "endpoint" in alone.err
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_text('{"question": "How many?"}\n', encoding="utf-8")
+    lost = run("inject", *SMALL, "--tasks", tasks, "-o", tmp_path / "set")
+    assert lost.code == 2
+    assert "--system" in lost.err

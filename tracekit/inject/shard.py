@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -13,10 +14,14 @@ from tracekit import registry
 from tracekit.errors import ContractError, InjectionError, TracekitError
 from tracekit.inject.labels import Labelled, injected_labels, label
 from tracekit.inject.live import inject_live
+from tracekit.inject.manipulators.llm import Llm
 from tracekit.inject.offline import inject_offline
 from tracekit.inject.rows import Where, row
 from tracekit.inject.spec import DEAR, Spec
 from tracekit.inject.types import Fault, Injected, Strategy
+from tracekit.llm.client import Client
+from tracekit.llm.endpoint import Endpoint
+from tracekit.llm.retry import silence
 from tracekit.protocols import Manipulator, Replayable
 from tracekit.replay.sandbox.state import task_id, task_of
 from tracekit.replay.sandbox.system import Sandbox
@@ -72,8 +77,9 @@ def make(spec: Spec, number: int, recordings: Sequence[Trace] = ()) -> Shard:
     `recordings` are those of the shard, where runs are not made but changed offline.
     """
     try:
-        maker = _Maker(spec, number)
-        return maker.offline(recordings) if spec.recordings else maker.make()
+        with _manipulator(spec) as manipulator:
+            maker = _Maker(spec, number, manipulator)
+            return maker.offline(recordings) if spec.recordings else maker.make()
     except (TracekitError, OSError, MemoryError):
         raise
     except Exception as error:
@@ -85,11 +91,21 @@ def make(spec: Spec, number: int, recordings: Sequence[Trace] = ()) -> Shard:
         ) from error
 
 
+@contextmanager
+def _manipulator(spec: Spec) -> Iterator[Manipulator]:
+    """What writes the faults; a model is asked at the address that the specification names."""
+    if not spec.endpoint:
+        yield registry.get("manipulators", spec.manipulator)
+        return
+    silence()
+    with Client(Endpoint(url=spec.endpoint, key_env=spec.key_env)) as client:
+        yield Llm(client, spec.model)
+
+
 class _Maker:
-    def __init__(self, spec: Spec, number: int) -> None:
-        self.spec, self.number = spec, number
+    def __init__(self, spec: Spec, number: int, manipulator: Manipulator) -> None:
+        self.spec, self.number, self.manipulator = spec, number, manipulator
         self.rng = random.Random(f"{spec.seed}/{number}/shard")  # noqa: S311 - no secret
-        self.manipulator: Manipulator = registry.get("manipulators", spec.manipulator)
         self.kinds = Counter(mode for mode, _ in spec.faults)
         self.faults = Deal({pair: 1 / self.kinds[pair[0]] for pair in spec.faults}, self.rng)
         self.pairs = Deal(_weights(spec), self.rng)

@@ -38,6 +38,12 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Strategies to inject them by; empty = all that bring a mode about."""
     manipulator: str = "sandbox"
     """Name of what writes the faulty content."""
+    endpoint: str = ""
+    """Address of the server that manipulator `llm` asks, e.g. `http://localhost:8000/v1`."""
+    model: str = ""
+    """Name of the model there."""
+    key_env: str = ""
+    """Environment variable that holds its key; empty = it wants none."""
     system: str | None = None
     """`module:factory` of a system of one's own; None = the sandbox."""
     tasks: tuple[Task, ...] = ()
@@ -65,6 +71,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise UsageError(f"no mode asked for can be brought about so; strategies: {known}")
         if self.system is not None and not self.tasks:
             raise UsageError("a system of one's own needs tasks")
+        if (self.manipulator == "llm") != bool(self.endpoint and self.model):
+            raise UsageError("manipulator 'llm', and no other, needs an endpoint and a model")
         if self.recordings and self.system is not None:
             raise UsageError("recordings are changed offline, without a system")
         if self.system is None and not (self.families and self.topologies):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tracekit.errors import InputError
+from tracekit.errors import InputError, UsageError
 from tracekit.folds import fingerprint
 from tracekit.ingest.pipeline import Ingest
 from tracekit.inject.card import write_card
@@ -50,6 +50,13 @@ def command(
         str | None,
         typer.Option(metavar="NAME", help="What writes the faults: sandbox, rules, llm."),
     ] = None,
+    llm: Annotated[
+        str, typer.Option(metavar="URL", help="Server that manipulator llm asks, .../v1.")
+    ] = "",
+    model: Annotated[str, typer.Option(metavar="NAME", help="Model there.")] = "",
+    key_env: Annotated[
+        str, typer.Option(metavar="VARIABLE", help="Variable that holds the server's key.")
+    ] = "",
     system: Annotated[
         str | None, typer.Option(metavar="MODULE:FACTORY", help="A system of your own.")
     ] = None,
@@ -86,15 +93,19 @@ def command(
     Clean runs of the sandbox, or of your own system, are run again with a fault in them. Where the
     outcome changes, replays with repeats say which step decided and from which there was no way
     back. Parquet shards, a manifest and a card are written; the same options give the same bytes.
-    What was finished before an interruption is kept. Needs the extras `parquet` and `analyze`.
+    What was finished before an interruption is kept. Without a single failure the exit code is 1.
+    Needs the extras `parquet` and `analyze`.
 
     \b
     Examples:
       tracekit inject --n 1000 -o datasets/injected
       tracekit inject --n 200 --family arithmetic,tables --topology star --modes FM-2.6,FM-3.3 -o out/star
       tracekit inject --system my_team:build --tasks tasks.jsonl --manipulator rules --n 100 -o out/mine
+      tracekit inject --manipulator llm --llm http://localhost:8000/v1 --model my-model --n 50 -o out/llm
       tracekit inject --offline logs/ --manipulator rules --n 50 --no-leaks -o out/offline
     """
+    if tasks is not None and system is None:
+        raise UsageError("--tasks is for a --system of your own; the sandbox makes its tasks")
     sys.path.append(os.getcwd())  # a system lies beside its logs more often than on the path
     if leaks:
         require("sklearn", extra="analyze")
@@ -109,7 +120,10 @@ def command(
         "manipulator": manipulator or ("rules" if system or offline else None),
     }
     given = {name: value for name, value in given.items() if value is not None}
-    spec = Spec(n=n, system=system, seed=seed, natural=natural, **given)
+    spec = Spec(
+        n=n, system=system, seed=seed, natural=natural, endpoint=llm, model=model,
+        key_env=key_env, **given,
+    )  # fmt: skip
     if not resume:
         clear(out)
     began = time.perf_counter()
@@ -121,7 +135,8 @@ def command(
     found = write_card(out, leaks=leaks, seed=seed, licence=licence)
     _print(manifest, found, out, seconds, json=json)
     note(f"wrote {out}", quiet=quiet)
-    raise typer.Exit(code)
+    made = any(manifest.counts.get(f"kept/{kind}", 0) for kind in ("failure", "offline"))
+    raise typer.Exit(code if made else 1)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
