@@ -8,7 +8,7 @@ import pytest
 from tracekit.analyzers.compact.fit import example, examples, fit_weights
 from tracekit.analyzers.compact.sets import above, members, tempered, threshold
 from tracekit.analyzers.compact.soft_logit import Run, Stack, fit, loss, newton
-from tracekit.analyzers.compact.weights import Model
+from tracekit.analyzers.compact.weights import Model, ranking
 from tracekit.analyzers.conditional_logit import Choices
 from tracekit.analyzers.conditional_logit import fit as hard_fit
 
@@ -126,3 +126,28 @@ def test_shipped_weights_are_what_the_command_makes(data):
     assert made.traces == there.traces
     for one, two in zip(made.members, there.members, strict=True):
         np.testing.assert_allclose(one.weight, two.weight, atol=1e-5)
+
+
+@pytest.mark.data
+def test_out_of_fold_accuracy_stays_up(data):
+    """Ten folds by question with one network each; floors lie below what five networks reach."""
+    pytest.importorskip("torch")
+    from tracekit_models.compact import check, trainer
+    from tracekit_models.compact.data import MAIN, read
+
+    rows = [(name == MAIN, one) for name, found in read(data / "labeled").items() for one in found]
+    fold = check._dealt([one for _, one in rows], 0)
+    hits: dict[str, list[tuple[bool, bool]]] = {"ag2": [], "magentic-one": []}
+    for k in range(check.FOLDS):
+        rest = [one for (_, one), f in zip(rows, fold, strict=True) if f != k]
+        model = Model(fit_weights(rest), trainer.fit_networks(rest, 0, 1))
+        for (main, one), f in zip(rows, fold, strict=True):
+            if main and f == k:
+                owners = [str(agent) for agent in one.tables.graph.agent]
+                chances = model.raw(one.tables)
+                first = ranking(chances, owners, model.agents(one.tables, owners))[0]
+                hits[one.system].append((first == one.step, owners[first] == owners[one.step]))
+    step, agent = np.mean(hits["ag2"], axis=0)
+    assert (step >= 0.42, agent >= 0.62) == (True, True), (step, agent)
+    step, agent = np.mean(hits["magentic-one"], axis=0)
+    assert (step >= 0.24, agent >= 0.55) == (True, True), (step, agent)
