@@ -108,13 +108,14 @@ class Compact:
         limits = model.weights.calibration.limits(system_of(trace))
         inside = set(members(chances, limits.steps))
         roster = list(agents)
-        names = members(np.array(list(agents.values())), limits.agents)
+        near = {roster[k] for k in members(np.array(list(agents.values())), limits.agents)}
+        near |= {owners[i] for i in inside}  # whose step is in the set belongs in the other, too
         return msgspec.structs.replace(
             found,
             suspects=suspects,
             agents=agents,
             suspect_set=SuspectSet(tuple(i for i in order if i in inside), limits.coverage),
-            agent_set=AgentSet(tuple(roster[k] for k in names), limits.coverage),
+            agent_set=AgentSet(tuple(a for a in roster if a in near), limits.coverage),
             warnings=warnings + doubt,
         )
 
