@@ -136,14 +136,18 @@ def test_two_agents_a_tool_a_tool_error_and_a_hand_off(one):
     )
     researcher = create_agent(model, [tide, depth], system_prompt="You know tides.")
     trace = one(harbour(researcher, says("Sail at noon.")), ask("When can we sail?"))
-    assert told(trace) == [
-        ("researcher", "tool_call", "I look.", None),
-        ("researcher", "tool_result", "Aar: 4.2 m", 0),
-        ("researcher", "tool_result", "no chart of Aar", 0),
+    asked, *results, said, last = trace.steps
+    assert told(trace)[:1] == [("researcher", "tool_call", "I look.", None)]
+    assert told(trace)[3:] == [
         ("researcher", "message", "High tide is 4.2 m; the depth is unknown.", None),
         ("writer", "final", "Sail at noon.", None),
     ]
-    asked, first, second, said, last = trace.steps
+    # Tools called together run together: either may be done first.
+    first, second = sorted(results, key=lambda step: step.tool.call_id)
+    assert sorted(told(trace)[1:3]) == [
+        ("researcher", "tool_result", "Aar: 4.2 m", 0),
+        ("researcher", "tool_result", "no chart of Aar", 0),
+    ]
     assert [(c.name, c.arguments, c.call_id) for c in asked.tools] == [
         ("tide", {"port": "Aar"}, "c1"),
         ("depth", {"port": "Aar"}, "c2"),
