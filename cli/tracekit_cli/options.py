@@ -76,3 +76,17 @@ Pii = Annotated[
 def redaction(*, redact: bool, pii: bool) -> Redaction:
     """What the two options ask for together."""
     return "personal" if pii else "secrets" if redact else "none"
+
+
+def limits(
+    file_bytes: int, line_bytes: int, depth: int, expanded_bytes: int, ratio: int, members: int
+) -> Limits:
+    """The limits of the six options, in their order."""
+    return Limits(
+        file_bytes=file_bytes,
+        line_bytes=line_bytes,
+        depth=depth,
+        expanded_bytes=expanded_bytes,
+        ratio=ratio,
+        members=members,
+    )

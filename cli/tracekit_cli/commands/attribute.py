@@ -15,7 +15,6 @@ from tracekit.errors import InputError
 from tracekit.ingest.outcomes import outcomes_from
 from tracekit.ingest.redact import redactor_for
 from tracekit.ingest.sniff import reader_of
-from tracekit.ingest.sources import Limits
 from tracekit.llm.retry import silence
 from tracekit_cli import options
 from tracekit_cli.output import note, redacted, report_problems
@@ -26,59 +25,69 @@ GATE = 1
 """Exit code when `--exit-code` was given and a run failed."""
 
 
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        "-m",
+        metavar="NAME",
+        help=f"One of `tracekit methods`; {DEFAULT} unless --model is of another kind.",
+    ),
+]
+TopOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="K", help="Suspects of each run in detail; in JSON, at most that many."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON line per run on stdout.")]
+HtmlOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write a report to open in a browser.")
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Attribute successful runs too, as if they had failed.")
+]
+OutcomeFromOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|MODULE:FUNC",
+        help="Who knows how runs ended: a CSV or JSONL of id and status, or a function.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of every random choice.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="An option of the method; repeatable."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|REPO",
+        help="Weights: a folder, or owner/name[@revision] on the Hub. For a method that asks a "
+        "model, its name: short for --set model=NAME.",
+    ),
+]
+ExitCodeOption = Annotated[
+    bool, typer.Option("--exit-code", help="Exit with 1 when a run failed: a gate for CI.")
+]
+
+
 def command(
     paths: options.Logs,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method",
-            "-m",
-            metavar="NAME",
-            help=f"One of `tracekit methods`; {DEFAULT} unless --model is of another kind.",
-        ),
-    ] = None,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="K", help="Suspects of each run in detail; in JSON, at most that many."
-        ),
-    ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON line per run on stdout.")
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a report to open in a browser.")
-    ] = None,
-    all: Annotated[
-        bool, typer.Option("--all", help="Attribute successful runs too, as if they had failed.")
-    ] = False,
-    outcome_from: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|MODULE:FUNC",
-            help="Who knows how runs ended: a CSV or JSONL of id and status, or a function.",
-        ),
-    ] = None,
+    method: MethodOption = None,
+    top: TopOption = None,
+    json: JsonOption = False,
+    html: HtmlOption = None,
+    all: AllOption = False,
+    outcome_from: OutcomeFromOption = None,
     with_answer: options.WithAnswer = False,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of every random choice.")] = 0,
+    seed: SeedOption = 0,
     format: options.Format = None,
-    set: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="An option of the method; repeatable."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR|REPO",
-            help="Weights: a folder, or owner/name[@revision] on the Hub. For a method that asks a "
-            "model, its name: short for --set model=NAME.",
-        ),
-    ] = None,
+    set: SetOption = None,
+    model: ModelOption = None,
     redact: options.Redact = False,
     pii: options.Pii = False,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 1 when a run failed: a gate for CI.")
-    ] = False,
+    exit_code: ExitCodeOption = False,
     max_file_bytes: options.MaxFileBytes = options.LIMITS.file_bytes,
     max_line_bytes: options.MaxLineBytes = options.LIMITS.line_bytes,
     max_depth: options.MaxDepth = options.LIMITS.depth,
@@ -114,29 +123,31 @@ def command(
         context=Context(seed=seed, with_answer=with_answer, settings=given),
         outcomes=outcomes_from(outcome_from) if outcome_from else None,
         format=format,
-        limits=Limits(
-            file_bytes=max_file_bytes,
-            line_bytes=max_line_bytes,
-            depth=max_depth,
-            expanded_bytes=max_expanded_bytes,
-            ratio=max_ratio,
-            members=max_members,
+        limits=options.limits(
+            max_file_bytes, max_line_bytes, max_depth, max_expanded_bytes, max_ratio, max_members
         ),
         all=all,
         redactor=redactor_for(options.redaction(redact=redact, pii=pii)),
         quiet=quiet,
     )
     verdicts = Verdicts(request)
+    _print(verdicts, request, top=top, html=html, json=json)
+    code = _close(verdicts, request)
+    raise typer.Exit(GATE if exit_code and verdicts.counted["failure"] else code)
+
+
+def _print(
+    verdicts: Verdicts, request: Request, *, top: int | None, html: Path | None, json: bool
+) -> None:
+    """Verdicts on stdout, and in a report where one is wanted."""
     if json:
         verdicts.print_lines(top=top, keep=html is not None)
     else:
         verdicts.print_table(top=top)
     if html is not None:
-        write_report(html, verdicts, quiet=quiet)
+        write_report(html, verdicts, quiet=request.quiet)
     if request.redactor is not None:
-        note(redacted(request.redactor.counts), quiet=quiet)
-    code = _close(verdicts, request)
-    raise typer.Exit(GATE if exit_code and verdicts.counted["failure"] else code)
+        note(redacted(request.redactor.counts), quiet=request.quiet)
 
 
 def _close(verdicts: Verdicts, request: Request) -> int:

@@ -30,67 +30,81 @@ ALL = "all"
 DEFAULTS = EvalConfig()
 
 
+BenchmarkArgument = Annotated[
+    str,
+    typer.Argument(metavar="BENCHMARK", help="One of `tracekit benchmarks`, or all of them."),
+]
+DataOption = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Where the benchmark lies on this machine; or hub:ORG/NAME@REVISION.",
+    ),
+]
+MethodOption = Annotated[
+    list[str] | None,
+    typer.Option("--method", "-m", metavar="A,B,...", help="Methods; repeatable, or by comma."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|REPO",
+        help="Weights of your own, scored as they are (implies --shipped): a folder, or "
+        "owner/name[@revision] on the Hub.",
+    ),
+]
+FoldsOption = Annotated[
+    int,
+    typer.Option(min=2, metavar="N", help="Folds, grouped by question, for fitted methods."),
+]
+SeedsOption = Annotated[
+    str, typer.Option(metavar="N,N,...", help="One run each; figures are means over them.")
+]
+RefitOption = Annotated[
+    bool,
+    typer.Option(
+        "--refit/--shipped", help="Fit anew without the scored fold, or score shipped weights."
+    ),
+]
+AllowSeenOption = Annotated[
+    bool,
+    typer.Option("--allow-seen", help="Score shipped weights on runs they saw, and mark them."),
+]
+ProtocolOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="folds: fit on the same benchmark, out of fold; lodo: on the others in DIR alone.",
+    ),
+]
+ScorerOption = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="strict, or official: the source's own, often lenient."),
+]
+MarkdownOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write the table as Markdown.")
+]
+CasesOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write each case as a JSON line.")
+]
+
+
 def command(
-    benchmark: Annotated[
-        str,
-        typer.Argument(metavar="BENCHMARK", help="One of `tracekit benchmarks`, or all of them."),
-    ],
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data",
-            metavar="DIR",
-            help="Where the benchmark lies on this machine; or hub:ORG/NAME@REVISION.",
-        ),
-    ],
-    method: Annotated[
-        list[str] | None,
-        typer.Option("--method", "-m", metavar="A,B,...", help="Methods; repeatable, or by comma."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR|REPO",
-            help="Weights of your own, scored as they are (implies --shipped): a folder, or "
-            "owner/name[@revision] on the Hub.",
-        ),
-    ] = None,
-    folds: Annotated[
-        int,
-        typer.Option(min=2, metavar="N", help="Folds, grouped by question, for fitted methods."),
-    ] = DEFAULTS.folds,
-    seeds: Annotated[
-        str, typer.Option(metavar="N,N,...", help="One run each; figures are means over them.")
-    ] = ",".join(map(str, DEFAULTS.seeds)),
-    refit: Annotated[
-        bool,
-        typer.Option(
-            "--refit/--shipped", help="Fit anew without the scored fold, or score shipped weights."
-        ),
-    ] = DEFAULTS.refit,
-    allow_seen: Annotated[
-        bool,
-        typer.Option("--allow-seen", help="Score shipped weights on runs they saw, and mark them."),
-    ] = False,
-    protocol: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="folds: fit on the same benchmark, out of fold; lodo: on the others in DIR alone.",
-        ),
-    ] = DEFAULTS.protocol,
-    scorer: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="strict, or official: the source's own, often lenient."),
-    ] = DEFAULTS.scorer,
+    benchmark: BenchmarkArgument,
+    data: DataOption,
+    method: MethodOption = None,
+    model: ModelOption = None,
+    folds: FoldsOption = DEFAULTS.folds,
+    seeds: SeedsOption = ",".join(map(str, DEFAULTS.seeds)),
+    refit: RefitOption = DEFAULTS.refit,
+    allow_seen: AllowSeenOption = False,
+    protocol: ProtocolOption = DEFAULTS.protocol,
+    scorer: ScorerOption = DEFAULTS.scorer,
     with_answer: options.WithAnswer = False,
     json: options.Json = False,
-    markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the table as Markdown.")
-    ] = None,
-    cases: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write each case as a JSON line.")
-    ] = None,
+    markdown: MarkdownOption = None,
+    cases: CasesOption = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Score methods on a labelled benchmark, with intervals.

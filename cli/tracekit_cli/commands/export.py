@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,26 +14,29 @@ from tracekit import registry
 from tracekit.errors import InputError
 from tracekit.ingest.files import find_files
 from tracekit.ingest.pipeline import Ingest
-from tracekit.ingest.redact import redactor_for
+from tracekit.ingest.redact import Redactor, redactor_for
 from tracekit.protocols import Exporter
 from tracekit.trace import Trace
 from tracekit_cli import options
 from tracekit_cli.output import emit_json, note, redacted, report_problems, show
 from tracekit_cli.progress import bar
 
+ToOption = Annotated[
+    str,
+    typer.Option(
+        "--to", metavar="NAME", help="jsonl, parquet, otlp, openinference, atif or a plug-in."
+    ),
+]
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="PATH", help="The file, or for atif a new folder."),
+]
+
 
 def traces(
     paths: options.Logs,
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to", metavar="NAME", help="jsonl, parquet, otlp, openinference, atif or a plug-in."
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="PATH", help="The file, or for atif a new folder."),
-    ],
+    to: ToOption,
+    out: OutOption,
     format: options.Format = None,
     redact: options.Redact = True,
     pii: options.Pii = False,
@@ -79,18 +82,30 @@ def traces(
     code = report_problems(
         [problem for file in ingest.files for problem in file.problems], quiet=quiet
     )
-    counts = dict(sorted(redactor.counts.items())) if redactor else {}
     summary = {"output": str(out), "format": to, "traces": count, "steps": steps}
+    _print(summary, lost, redactor, json=json, quiet=quiet)
+    note(f"wrote {out}", quiet=quiet)
+    raise typer.Exit(code)
+
+
+def _print(
+    summary: dict[str, Any],
+    lost: Counter[str],
+    redactor: Redactor | None,
+    *,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """What was written and redacted on stdout, what was lost on stderr."""
+    counts = dict(sorted(redactor.counts.items())) if redactor else {}
     losses = [{"what": what, "traces": number} for what, number in sorted(lost.items())]
     if json:
         emit_json({**summary, "redacted": counts if redactor else None, "losses": losses})
     else:
-        show(f"{count:,} traces with {steps:,} steps as {to}")
+        show("{traces:,} traces with {steps:,} steps as {format}".format(**summary))
         show(redacted(counts) if redactor else "nothing was redacted (--no-redact)")
     for what, number in sorted(lost.items()):
         note(f"not kept in {number:,} traces: {what}", quiet=quiet)
-    note(f"wrote {out}", quiet=quiet)
-    raise typer.Exit(code)
 
 
 app = typer.Typer(

@@ -10,53 +10,56 @@ import typer
 
 from tracekit import registry
 from tracekit.errors import UsageError
-from tracekit.ingest.batch import Manifest, Options, Part, ingest_to
+from tracekit.ingest.batch import Manifest, Options, ingest_to
 from tracekit.ingest.files import find_files
 from tracekit.ingest.readers.mapped import PREFIX
 from tracekit.ingest.sniff import reader_of
-from tracekit.ingest.sources import Limits
 from tracekit.report import terminal
 from tracekit.store import atomic
 from tracekit_cli import options
 from tracekit_cli.output import emit_json, note, redacted, report_problems, show
 from tracekit_cli.progress import bar
 
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="FILE", help="Traces as JSONL, `.gz` or `.zst` too."),
+]
+MappingOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Mapping of an in-house format, tried before all others."),
+]
+ManifestOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Where the account of every file goes; beside the output when not given.",
+    ),
+]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes that read at a time.")
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on where a killed run with the same output stopped."),
+]
+KeepDuplicatesOption = Annotated[
+    bool, typer.Option("--keep-duplicates", help="Keep runs that equal an earlier one.")
+]
+EngineOption = Annotated[str, typer.Option(metavar="NAME", help="Where it runs: local or ray.")]
+
 
 def command(
     paths: options.Logs,
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="FILE", help="Traces as JSONL, `.gz` or `.zst` too."),
-    ] = Path("traces.jsonl"),
+    out: OutOption = Path("traces.jsonl"),
     format: options.Format = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Mapping of an in-house format, tried before all others."
-        ),
-    ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where the account of every file goes; beside the output when not given.",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes that read at a time.")
-    ] = 1,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on where a killed run with the same output stopped."),
-    ] = False,
-    keep_duplicates: Annotated[
-        bool, typer.Option("--keep-duplicates", help="Keep runs that equal an earlier one.")
-    ] = False,
+    mapping: MappingOption = None,
+    manifest: ManifestOption = None,
+    jobs: JobsOption = 1,
+    resume: ResumeOption = False,
+    keep_duplicates: KeepDuplicatesOption = False,
     redact: options.Redact = False,
     pii: options.Pii = False,
-    engine: Annotated[
-        str, typer.Option(metavar="NAME", help="Where it runs: local or ray.")
-    ] = "local",
+    engine: EngineOption = "local",
     max_file_bytes: options.MaxFileBytes = options.LIMITS.file_bytes,
     max_line_bytes: options.MaxLineBytes = options.LIMITS.line_bytes,
     max_depth: options.MaxDepth = options.LIMITS.depth,
@@ -79,13 +82,8 @@ def command(
     """
     chosen = Options(
         formats=_formats(format, mapping),
-        limits=Limits(
-            file_bytes=max_file_bytes,
-            line_bytes=max_line_bytes,
-            depth=max_depth,
-            expanded_bytes=max_expanded_bytes,
-            ratio=max_ratio,
-            members=max_members,
+        limits=options.limits(
+            max_file_bytes, max_line_bytes, max_depth, max_expanded_bytes, max_ratio, max_members
         ),
         keep_duplicates=keep_duplicates,
         redact=options.redaction(redact=redact, pii=pii),
@@ -95,10 +93,6 @@ def command(
         raise UsageError("--manifest and --out name the same file")
     files = sum(1 for _ in find_files(paths))
     with bar("reading", files, quiet=quiet) as tick:
-
-        def progress(part: Part) -> None:
-            tick(part.task.path)
-
         result = ingest_to(
             paths,
             out,
@@ -106,7 +100,7 @@ def command(
             jobs=jobs,
             resume=resume,
             engine_name=engine,
-            progress=progress,
+            progress=lambda part: tick(part.task.path),
         )
     with atomic(account) as stream:
         stream.write(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")

@@ -27,64 +27,85 @@ from tracekit_cli.progress import bar
 DEFAULTS = Spec()
 
 
+NOption = Annotated[
+    int, typer.Option("--n", "-n", min=1, metavar="N", help="Verified failures wanted.")
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the data set.")
+]
+FamilyOption = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Families of sandbox tasks; all by default.")
+]
+TopologyOption = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Topologies of sandbox teams; all by default.")
+]
+ModesOption = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Failure modes, e.g. FM-2.6; all by default.")
+]
+StrategiesOption = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Ways to inject; all by default.")
+]
+ManipulatorOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="What writes the faults: sandbox, rules, llm."),
+]
+LlmOption = Annotated[
+    str, typer.Option(metavar="URL", help="Server that manipulator llm asks, .../v1.")
+]
+ModelOption = Annotated[str, typer.Option(metavar="NAME", help="Model there.")]
+KeyEnvOption = Annotated[
+    str, typer.Option(metavar="VARIABLE", help="Variable that holds the server's key.")
+]
+SystemOption = Annotated[
+    str | None, typer.Option(metavar="MODULE:FACTORY", help="A system of your own.")
+]
+TasksOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="JSONL of tasks for your system; else those it has."),
+]
+OfflineOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LOGS", help="Change recorded successes; nothing is replayed."),
+]
+NaturalOption = Annotated[
+    bool, typer.Option("--natural", help="Label runs that fail by themselves as well.")
+]
+LeaksOption = Annotated[
+    bool, typer.Option("--leaks/--no-leaks", help="Check what gives struck steps away.")
+]
+LicenceOption = Annotated[
+    str | None,
+    typer.Option("--license", metavar="ID", help="Licence for the card, of runs of your own."),
+]
+SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of everything.")]
+WorkersOption = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Processes to share the work.")
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume/--fresh", help="Keep finished shards, or make all anew.")
+]
+
+
 def command(
-    n: Annotated[
-        int, typer.Option("--n", "-n", min=1, metavar="N", help="Verified failures wanted.")
-    ] = DEFAULTS.n,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the data set.")
-    ] = Path("datasets/injected"),
-    family: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Families of sandbox tasks; all by default.")
-    ] = None,
-    topology: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Topologies of sandbox teams; all by default.")
-    ] = None,
-    modes: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Failure modes, e.g. FM-2.6; all by default.")
-    ] = None,
-    strategies: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Ways to inject; all by default.")
-    ] = None,
-    manipulator: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="What writes the faults: sandbox, rules, llm."),
-    ] = None,
-    llm: Annotated[
-        str, typer.Option(metavar="URL", help="Server that manipulator llm asks, .../v1.")
-    ] = "",
-    model: Annotated[str, typer.Option(metavar="NAME", help="Model there.")] = "",
-    key_env: Annotated[
-        str, typer.Option(metavar="VARIABLE", help="Variable that holds the server's key.")
-    ] = "",
-    system: Annotated[
-        str | None, typer.Option(metavar="MODULE:FACTORY", help="A system of your own.")
-    ] = None,
-    tasks: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="JSONL of tasks for your system; else those it has."),
-    ] = None,
-    offline: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LOGS", help="Change recorded successes; nothing is replayed."),
-    ] = None,
-    natural: Annotated[
-        bool, typer.Option("--natural", help="Label runs that fail by themselves as well.")
-    ] = False,
-    leaks: Annotated[
-        bool, typer.Option("--leaks/--no-leaks", help="Check what gives struck steps away.")
-    ] = True,
-    licence: Annotated[
-        str | None,
-        typer.Option("--license", metavar="ID", help="Licence for the card, of runs of your own."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of everything.")] = 0,
-    workers: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Processes to share the work.")
-    ] = 2,
-    resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Keep finished shards, or make all anew.")
-    ] = True,
+    n: NOption = DEFAULTS.n,
+    out: OutOption = Path("datasets/injected"),
+    family: FamilyOption = None,
+    topology: TopologyOption = None,
+    modes: ModesOption = None,
+    strategies: StrategiesOption = None,
+    manipulator: ManipulatorOption = None,
+    llm: LlmOption = "",
+    model: ModelOption = "",
+    key_env: KeyEnvOption = "",
+    system: SystemOption = None,
+    tasks: TasksOption = None,
+    offline: OfflineOption = None,
+    natural: NaturalOption = False,
+    leaks: LeaksOption = True,
+    licence: LicenceOption = None,
+    seed: SeedOption = 0,
+    workers: WorkersOption = 2,
+    resume: ResumeOption = True,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -127,10 +148,7 @@ def command(
     if not resume:
         clear(out)
     began = time.perf_counter()
-    with bar("injecting", n, quiet=quiet) as tick:
-        manifest = build(
-            spec, out, workers=workers, recordings=recordings, progress=_ticks(tick, quiet=quiet)
-        )
+    manifest = _built(spec, out, recordings, workers=workers, quiet=quiet)
     seconds = time.perf_counter() - began
     found = write_card(out, leaks=leaks, seed=seed, licence=licence)
     _print(manifest, found, out, seconds, json=json)
@@ -160,6 +178,14 @@ def _recordings(logs: list[str], *, quiet: bool) -> tuple[list[Trace], int]:
     if not found:
         raise InputError("no run there is known to have succeeded; see `tracekit ingest --help`")
     return found, report_problems(problems, quiet=quiet)
+
+
+def _built(
+    spec: Spec, out: Path, recordings: list[Trace], *, workers: int, quiet: bool
+) -> Manifest:
+    with bar("injecting", spec.n, quiet=quiet) as tick:
+        progress = _ticks(tick, quiet=quiet)
+        return build(spec, out, workers=workers, recordings=recordings, progress=progress)
 
 
 def _ticks(tick: Any, *, quiet: bool) -> Progress:

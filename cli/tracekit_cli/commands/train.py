@@ -22,33 +22,42 @@ from tracekit_cli import options
 from tracekit_cli.output import emit_json, note, report_problems, show
 from tracekit_cli.progress import bar
 
+MethodArgument = Annotated[
+    str, typer.Argument(metavar="METHOD", help="A method with weights, such as linear.")
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the weights and card.")
+]
+LabelsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--labels", "-l", metavar="FILE", help="CSV or JSONL of labels; repeatable."),
+]
+BaseOption = Annotated[
+    int, typer.Option(min=0, max=1, metavar="0|1", help="What the file counts step one as.")
+]
+DefinitionOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Which labels; needed where they are mixed.")
+]
+FoldsOption = Annotated[
+    int, typer.Option(min=2, metavar="N", help="Folds of the evaluation, by question.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of folds and fit.")]
+LicenceOption = Annotated[
+    str | None,
+    typer.Option("--license", metavar="ID", help="For the card, such as apache-2.0."),
+]
+
 
 def command(
-    method: Annotated[
-        str, typer.Argument(metavar="METHOD", help="A method with weights, such as linear.")
-    ],
+    method: MethodArgument,
     paths: options.Logs,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the weights and card.")
-    ],
-    labels: Annotated[
-        list[Path] | None,
-        typer.Option("--labels", "-l", metavar="FILE", help="CSV or JSONL of labels; repeatable."),
-    ] = None,
-    base: Annotated[
-        int, typer.Option(min=0, max=1, metavar="0|1", help="What the file counts step one as.")
-    ] = 0,
-    definition: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which labels; needed where they are mixed.")
-    ] = None,
-    folds: Annotated[
-        int, typer.Option(min=2, metavar="N", help="Folds of the evaluation, by question.")
-    ] = 10,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of folds and fit.")] = 0,
-    licence: Annotated[
-        str | None,
-        typer.Option("--license", metavar="ID", help="For the card, such as apache-2.0."),
-    ] = None,
+    out: OutOption,
+    labels: LabelsOption = None,
+    base: BaseOption = 0,
+    definition: DefinitionOption = None,
+    folds: FoldsOption = 10,
+    seed: SeedOption = 0,
+    licence: LicenceOption = None,
     format: options.Format = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
