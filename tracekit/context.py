@@ -12,6 +12,9 @@ from tracekit.trace import Trace
 if TYPE_CHECKING:
     import numpy as np
 
+    from tracekit.llm.client import Client
+    from tracekit.protocols import Replayable
+
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an analyzer may use; what it `needs` must be set by the caller."""
@@ -20,6 +23,10 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """Seed of every random choice; the same seed gives the same verdict."""
     corpus: Sequence[Trace] = ()
     """Other runs of the same system, for methods that need a corpus."""
+    system: Replayable | None = None
+    """The system that made the run, for methods that replay it."""
+    llm: Client | None = None
+    """The endpoint of methods that ask a model; its name is the setting `model`."""
     with_answer: bool = False
     """Whether the method may look at `task.expected`; verdicts of the two kinds never mix."""
     settings: dict[str, Any] = msgspec.field(default_factory=dict)

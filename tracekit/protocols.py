@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from tracekit.attribution import Attribution
 from tracekit.errors import Problem
-from tracekit.trace import Definition, Outcome, Task, Trace
+from tracekit.trace import Definition, Outcome, Step, Task, Trace
 
 if TYPE_CHECKING:  # a reader is handed an open source; the type lives a layer above
     from pathlib import Path
@@ -89,6 +89,39 @@ class Storable(Protocol):
 
         Raises `InputError` or `ValueError` for weights that are damaged or make no sense.
         """
+        ...
+
+
+@runtime_checkable
+class ValueFunction(Protocol):
+    """How likely an unfinished run is to end well. Entry-point group `tracekit.values`."""
+
+    name: ClassVar[str]
+
+    def values(self, trace: Trace) -> Sequence[float]:
+        """Probability of success after each step, 0 to 1: one number a step.
+
+        The number of a step depends on the task, the roster and the steps up to it alone.
+        """
+        ...
+
+    def begin(self, trace: Trace) -> RunningValue:
+        """The value of a run that is still going on: its task and roster, its steps left out."""
+        ...
+
+
+class RunningValue(Protocol):
+    """The state of a value function within one run; a new step costs only itself."""
+
+    value: float
+    """Probability of success now, 0 to 1; before the first step, that of the task."""
+
+    def push(self, step: Step) -> float:
+        """The value after one more step."""
+        ...
+
+    def fork(self) -> RunningValue:
+        """An independent copy, for a search that goes on from here in several ways."""
         ...
 
 

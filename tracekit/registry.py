@@ -14,7 +14,7 @@ import msgspec
 
 from tracekit.errors import ContractError, TracekitError, UnknownName, UsageError
 
-Kind = Literal["readers", "analyzers", "benchmarks", "exporters", "manipulators"]
+Kind = Literal["readers", "analyzers", "benchmarks", "exporters", "manipulators", "values"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "readers": {
@@ -96,6 +96,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "rules": "tracekit.inject.manipulators.rules:Rules",
         "sandbox": "tracekit.inject.manipulators.sandbox:SandboxNative",
     },
+    "values": {},
     "benchmarks": {
         "who-and-when": "tracekit.eval.benchmarks.who_and_when:WhoAndWhen",
         "agentrx": "tracekit.eval.benchmarks.agentrx:AgentRx",
