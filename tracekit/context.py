@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tracekit.protocols import Replayable
 from tracekit.trace import Trace
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from tracekit.llm.client import Client
-    from tracekit.protocols import Replayable
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +23,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """Other runs of the same system, for methods that need a corpus."""
     system: Replayable | None = None
     """The system that made the run, for methods that replay it."""
-    llm: Client | None = None
-    """The endpoint of methods that ask a model; its name is the setting `model`."""
+    llm: Any = None
+    """The `tracekit.llm.client.Client` of methods that ask a model; the model's name is the setting
+    `model`. A layer above this one, hence the type."""
     with_answer: bool = False
     """Whether the method may look at `task.expected`; verdicts of the two kinds never mix."""
     settings: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -33,6 +33,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...]
     analyzer: Analyzer
     context: Context = Context()
+    corpus: tuple[str, ...] = ()
+    """Logs of other runs, for methods that need some; empty = the runs are the corpus."""
     outcomes: Outcomes | None = None
     format: str | None = None
     limits: Limits = Limits()
@@ -55,6 +57,7 @@ class Verdicts:
         formats = [request.format] if request.format else None
         self._failures: list[Problem] = []
         self._ingest = Ingest(request.paths, formats=formats, limits=request.limits)
+        self._others = Ingest(request.corpus, formats=formats, limits=request.limits)
 
     @property
     def total(self) -> int:
@@ -63,29 +66,40 @@ class Verdicts:
 
     def problems(self) -> list[Problem]:
         """What went wrong in files, in the method and in the outcome check."""
-        found = [problem for report in self._ingest.files for problem in report.problems]
+        files = [*self._ingest.files, *self._others.files]
+        found = [problem for report in files for problem in report.problems]
         checks = self.request.outcomes.problems if self.request.outcomes else []
         return found + self._failures + checks
 
     def __iter__(self) -> Iterator[Pair]:
         """Every run with its verdict, lazily and in order; successes come with an abstention."""
         request = self.request
-        files = sum(1 for _ in find_files(request.paths))
+        files = sum(1 for _ in find_files(request.paths + request.corpus))
         with bar("attributing", files, quiet=request.quiet) as tick:
-            self._ingest.progress = lambda report: tick(report.path)
-            for trace in self._ingest.traces():
-                if request.outcomes is not None:
-                    trace = request.outcomes.apply(trace)
-                if request.redactor is not None:
-                    trace = request.redactor.trace(trace)
+            self._ingest.progress = self._others.progress = lambda report: tick(report.path)
+            traces: Iterable[Trace] = self._read(self._ingest)
+            context = request.context
+            if "corpus" in request.analyzer.needs or request.corpus:
+                traces = list(traces)
+                others = list(self._read(self._others)) if request.corpus else traces
+                context = msgspec.structs.replace(context, corpus=others)
+            for trace in traces:
                 self.counted[trace.outcome.status] += 1
-                yield trace, self._verdict(trace)
+                yield trace, self._verdict(trace, context)
 
-    def _verdict(self, trace: Trace) -> Attribution:
+    def _read(self, ingest: Ingest) -> Iterator[Trace]:
+        """Traces with their outcomes, and without secrets where that was asked for."""
+        request = self.request
+        for trace in ingest.traces():
+            if request.outcomes is not None:
+                trace = request.outcomes.apply(trace)
+            yield trace if request.redactor is None else request.redactor.trace(trace)
+
+    def _verdict(self, trace: Trace, context: Context) -> Attribution:
         """The method's verdict; a method that breaks on one run abstains there, and we go on."""
         request, method = self.request, self.request.analyzer
         with boundary(f"{method.name} failed on {trace.id}", trace.source.path) as failure:
-            return attribute(trace, method, context=request.context, even_success=request.all)
+            return attribute(trace, method, context=context, even_success=request.all)
         assert failure.problem is not None
         self._failures.append(failure.problem)
         return abstain(trace, Method(name=method.name), failure.problem.what)

@@ -17,6 +17,7 @@ from tracekit.ingest.redact import redactor_for
 from tracekit.ingest.sniff import reader_of
 from tracekit.llm.retry import silence
 from tracekit_cli import options
+from tracekit_cli.means import Means, check, opened
 from tracekit_cli.output import note, redacted, report_problems
 from tracekit_cli.settings import parse_settings
 from tracekit_cli.verdicts import Request, Verdicts, write_report
@@ -67,6 +68,25 @@ ModelOption = Annotated[
         "model, its name: short for --set model=NAME.",
     ),
 ]
+CorpusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Logs of other runs, for methods that learn from many; else the runs themselves.",
+    ),
+]
+SystemOption = Annotated[
+    str,
+    typer.Option(
+        metavar="MODULE:FACTORY", help="The system that made the runs, for methods that replay it."
+    ),
+]
+LlmOption = Annotated[
+    str, typer.Option(metavar="URL", help="Server of the model, .../v1, for methods that ask one.")
+]
+KeyEnvOption = Annotated[
+    str, typer.Option(metavar="VARIABLE", help="Variable that holds the server's key.")
+]
 ExitCodeOption = Annotated[
     bool, typer.Option("--exit-code", help="Exit with 1 when a run failed: a gate for CI.")
 ]
@@ -85,6 +105,10 @@ def command(
     format: options.Format = None,
     set: SetOption = None,
     model: ModelOption = None,
+    corpus: CorpusOption = None,
+    system: SystemOption = "",
+    llm: LlmOption = "",
+    key_env: KeyEnvOption = "",
     redact: options.Redact = False,
     pii: options.Pii = False,
     exit_code: ExitCodeOption = False,
@@ -108,31 +132,41 @@ def command(
       tracekit attribute logs/ --outcome-from outcomes.csv --html report.html
       tracekit attribute traces.jsonl --method first-error --json
       tracekit attribute logs/ --model my-model
+      tracekit attribute logs/ --method shapley --system my_team:build
     """
     if format is not None:
         reader_of(format)
-    if outcome_from is not None:
-        sys.path.append(os.getcwd())  # a check lies beside the logs more often than on the path
+    if outcome_from is not None or system:
+        sys.path.append(os.getcwd())  # both lie beside the logs more often than on the path
     analyzer, chosen = choose(method, model)
     if "llm" in analyzer.needs:
         silence()
+    means = Means(corpus=tuple(corpus or ()), system=system, llm=llm, key_env=key_env)
+    check(analyzer, means)
     given = parse_settings(set, chosen.get("model"))
-    request = Request(
-        paths=tuple(paths),
-        analyzer=analyzer,
-        context=Context(seed=seed, with_answer=with_answer, settings=given),
-        outcomes=outcomes_from(outcome_from) if outcome_from else None,
-        format=format,
-        limits=options.limits(
-            max_file_bytes, max_line_bytes, max_depth, max_expanded_bytes, max_ratio, max_members
-        ),
-        all=all,
-        redactor=redactor_for(options.redaction(redact=redact, pii=pii)),
-        quiet=quiet,
-    )
-    verdicts = Verdicts(request)
-    _print(verdicts, request, top=top, html=html, json=json)
-    code = _close(verdicts, request)
+    with opened(Context(seed=seed, with_answer=with_answer, settings=given), means) as context:
+        request = Request(
+            paths=tuple(paths),
+            analyzer=analyzer,
+            context=context,
+            corpus=means.corpus,
+            outcomes=outcomes_from(outcome_from) if outcome_from else None,
+            format=format,
+            limits=options.limits(
+                max_file_bytes,
+                max_line_bytes,
+                max_depth,
+                max_expanded_bytes,
+                max_ratio,
+                max_members,
+            ),
+            all=all,
+            redactor=redactor_for(options.redaction(redact=redact, pii=pii)),
+            quiet=quiet,
+        )
+        verdicts = Verdicts(request)
+        _print(verdicts, request, top=top, html=html, json=json)
+        code = _close(verdicts, request)
     raise typer.Exit(GATE if exit_code and verdicts.counted["failure"] else code)
 
 

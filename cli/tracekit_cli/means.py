@@ -1,0 +1,53 @@
+"""What a method may use besides the runs it explains: other runs, a system, a model server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from tracekit.context import Context
+from tracekit.errors import UsageError
+from tracekit.protocols import Analyzer
+from tracekit.replay.systems import load_system
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """As named on the command line."""
+
+    corpus: tuple[str, ...] = ()
+    """Logs of other runs; empty = the runs to explain are the corpus of one another."""
+    system: str = ""
+    """`module:factory` of the system that made the runs."""
+    llm: str = ""
+    """Where the model server is, .../v1."""
+    key_env: str = ""
+    """Variable that holds its key."""
+
+
+def check(analyzer: Analyzer, means: Means) -> None:
+    """Raise `UsageError` when the method needs what was not given."""
+    if "replay" in analyzer.needs and not means.system:
+        raise UsageError(f"{analyzer.name} runs the system again: name it, --system MODULE:FACTORY")
+    if "llm" in analyzer.needs and not means.llm:
+        raise UsageError(f"{analyzer.name} asks a model: say where, --llm http://localhost:8000/v1")
+
+
+@contextmanager
+def opened(context: Context, means: Means) -> Iterator[Context]:
+    """The context with the system and the client; the client is closed in the end.
+
+    No connection is made before a method asks. Raises `ContractError` for a system that does not
+    load, and `UsageError` for an address that is none.
+    """
+    if means.system:
+        context = msgspec.structs.replace(context, system=load_system(means.system))
+    if not means.llm:
+        yield context
+        return
+    from tracekit.llm.client import Client
+    from tracekit.llm.endpoint import Endpoint
+
+    with Client(Endpoint(url=means.llm, key_env=means.key_env)) as client:
+        yield msgspec.structs.replace(context, llm=client)
