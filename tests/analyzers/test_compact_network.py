@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tracekit.analyzers.compact.analyzer import shipped
-from tracekit.analyzers.compact.example import Example
 from tracekit.analyzers.compact.features import TEXT, WIDE
+from tracekit.analyzers.compact.graph import Graph
 from tracekit.analyzers.compact.network import scores
 from tracekit.analyzers.compact.networks import Networks
 from tracekit.encoder.tensors import write
@@ -22,7 +22,7 @@ def made_up(rng, steps):
     blamable[step] = True
     agent = np.concatenate([np.arange(agents), rng.integers(agents, size=steps - agents)])
     uses = np.tril(rng.random((steps, steps)) * (rng.random((steps, steps)) < 0.3), -1)
-    return Example(
+    return Graph(
         x=rng.normal(size=(steps, len(WIDE))),
         e=rng.normal(size=(steps, TEXT)),
         agent=agent,

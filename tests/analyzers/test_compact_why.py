@@ -78,7 +78,7 @@ def test_the_words_that_moved_it_are_quoted():
     )
     found = evidence(trace, shipped(), tables(trace), [1, 3])
     said = {e.shows: (e.step, e.quote) for e in found[1]}
-    assert said["first action that ends in an error or in nothing"] == (2, "exitcode: 1")
+    assert said["first action that ends in an error or in hardly any output"] == (2, "exitcode: 1")
     assert said["assumes or makes up what it should find out"] == (1, "assume")
     for pieces in found.values():
         assert all(trace.steps[e.step].content[e.start : e.end] == e.quote for e in pieces)

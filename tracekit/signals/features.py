@@ -123,7 +123,7 @@ FEATURES: tuple[Feature, ...] = (
         "first_failure",
         lambda r: first(r.failed),
         "0 or 1",
-        "first action that ends in an error or in nothing",
+        "first action that ends in an error or in hardly any output",
         cue="error",
         ahead=1,
     ),

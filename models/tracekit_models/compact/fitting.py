@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tracekit.analyzers.compact.example import Example
+from tracekit.analyzers.compact.graph import Graph
 from tracekit_models.compact.network import Batch, Network, Scores, Shape, batch
 
-Objective = Callable[[Scores, Sequence[Example], Batch, "Recipe"], Tensor]
+Objective = Callable[[Scores, Sequence[Graph], Batch, "Recipe"], Tensor]
 
 SIGMA = 1.0
 """Width of the step reward, in steps."""
@@ -46,7 +46,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fit(
-    examples: Sequence[Example],
+    examples: Sequence[Graph],
     shape: Shape,
     recipe: Recipe,
     seed: int,
@@ -67,7 +67,7 @@ def fit(
     return network.eval()
 
 
-def likelihood(scores: Scores, examples: Sequence[Example], graph: Batch, recipe: Recipe) -> Tensor:
+def likelihood(scores: Scores, examples: Sequence[Graph], graph: Batch, recipe: Recipe) -> Tensor:
     """Negative log-likelihood of what is known, nats per run."""
     total = torch.zeros(())
     starts = _starts(graph.run, graph.runs)
@@ -86,7 +86,7 @@ def likelihood(scores: Scores, examples: Sequence[Example], graph: Batch, recipe
     return total / len(examples)
 
 
-def reward(scores: Scores, examples: Sequence[Example], graph: Batch, _: Recipe) -> Tensor:
+def reward(scores: Scores, examples: Sequence[Graph], graph: Batch, _: Recipe) -> Tensor:
     """Minus the expected reward of a verdict drawn from the steps' distribution, -1 to 0."""
     total, known = torch.zeros(()), 0
     starts = _starts(graph.run, graph.runs)
@@ -102,7 +102,7 @@ def reward(scores: Scores, examples: Sequence[Example], graph: Batch, _: Recipe)
     return total / max(1, known)
 
 
-def _towards(logs: Tensor, start: int, each: Example, smoothing: float) -> Tensor:
+def _towards(logs: Tensor, start: int, each: Graph, smoothing: float) -> Tensor:
     """Log-likelihood of the labelled step, or of the smoothed label."""
     assert each.step is not None
     exact = logs[start + each.step]
@@ -124,7 +124,7 @@ def _starts(group: Tensor, count: int) -> list[int]:
 
 def _descend(
     network: Network,
-    examples: Sequence[Example],
+    examples: Sequence[Graph],
     recipe: Recipe,
     epochs: int,
     objective: Objective,

@@ -19,7 +19,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from tracekit.analyzers.compact.example import Example
+from tracekit.analyzers.compact.graph import Graph
 
 BARRED = -1e9
 """Score of a step or agent that cannot be blamed."""
@@ -75,7 +75,7 @@ class Scores(NamedTuple):
     """Logit of each failure mode, (T, modes)."""
 
 
-def batch(examples: Sequence[Example]) -> Batch:
+def batch(examples: Sequence[Graph]) -> Batch:
     """Put runs together."""
     sizes = np.array([len(each.x) for each in examples])
     starts = np.concatenate([[0], np.cumsum(sizes)])[:-1]

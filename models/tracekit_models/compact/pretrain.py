@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tracekit.analyzers.compact.example import Example
 from tracekit.analyzers.compact.features import tables
+from tracekit.analyzers.compact.graph import Graph
 from tracekit.analyzers.compact.networks import Networks
 from tracekit.ingest.pipeline import load
 from tracekit.inject.modes import MODES
@@ -49,7 +49,7 @@ def failures(folder: Path, runs: int, seed: int) -> list[Trace]:
     return [found[k] for k in sorted(chosen)]
 
 
-def example(trace: Trace) -> Example | None:
+def example(trace: Trace) -> Graph | None:
     """A failure as an example, None when its decisive step cannot be blamed."""
     graph = tables(trace).graph
     label = next(label for label in trace.labels if label.definition == "decisive")
@@ -63,7 +63,7 @@ def example(trace: Trace) -> Example | None:
     )
 
 
-def scaling(kinds: Iterable[Sequence[Example]]) -> tuple[np.ndarray, np.ndarray]:
+def scaling(kinds: Iterable[Sequence[Graph]]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and scale of every column over kinds of logs, each counting alike: two (n_features,)."""
     moments = []
     for runs in kinds:
@@ -74,7 +74,7 @@ def scaling(kinds: Iterable[Sequence[Example]]) -> tuple[np.ndarray, np.ndarray]
     return mean, np.maximum(spread, FLOOR)
 
 
-def pretrain(runs: Sequence[Example], others: Iterable[Sequence[Example]], seed: int) -> Networks:
+def pretrain(runs: Sequence[Graph], others: Iterable[Sequence[Graph]], seed: int) -> Networks:
     """A bag of networks fitted on injected failures."""
     mean, scale = scaling([runs, *others])
     empty = Networks(mean, scale, ())

@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 import torch
 
-from tracekit.analyzers.compact.example import Example as Run
 from tracekit.analyzers.compact.features import TEXT, WIDE
 from tracekit.analyzers.compact.fit import Example, fit_weights
+from tracekit.analyzers.compact.graph import Graph as Run
 from tracekit.analyzers.compact.networks import Networks
 from tracekit.analyzers.compact.sets import above, best_temperature, tempered, threshold
 from tracekit.analyzers.compact.weights import Calibration, Model

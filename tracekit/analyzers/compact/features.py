@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracekit.analyzers.compact.example import Example
+from tracekit.analyzers.compact.graph import Graph
 from tracekit.encoder.encoder import Encoder
 from tracekit.signals import columns, features
 from tracekit.signals.dataflow import influence
@@ -34,7 +34,7 @@ class Tables(NamedTuple):
     reading: Reading
     by_member: dict[str, np.ndarray]
     """Float64 (n_steps, n_features) for each name in `NAMES`."""
-    graph: Example
+    graph: Graph
     """The run as a graph, its features not scaled yet."""
     vectors: np.ndarray
     """The steps' texts by the encoder, float32 (n_steps, width)."""
@@ -55,7 +55,7 @@ def tables(trace: Trace) -> Tables:
     numbers: dict[str, int] = {}
     agent = np.array([numbers.setdefault(step.agent, len(numbers)) for step in trace.steps])
     vectors = Encoder.load().encode([said(step) for step in trace.steps])
-    graph = Example(
+    graph = Graph(
         x=wide,
         e=GAIN * vectors[:, :TEXT].astype(np.float64),
         agent=agent,

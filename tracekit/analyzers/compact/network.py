@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracekit.analyzers.compact.example import Example
+from tracekit.analyzers.compact.graph import Graph
 
 BARRED = -1e9
 """Score of a step that cannot be blamed."""
@@ -32,7 +32,7 @@ class Scores(NamedTuple):
     """Logit of each failure mode, (modes,)."""
 
 
-def scores(weights: Weights, run: Example) -> Scores:
+def scores(weights: Weights, run: Graph) -> Scores:
     """Scores of one run."""
     h = _linear(weights, "enter", run.x)
     if "read.weight" in weights:
@@ -56,7 +56,7 @@ def scores(weights: Weights, run: Example) -> Scores:
 
 
 def _message(
-    weights: Weights, layer: str, h: np.ndarray, run: Example, members: np.ndarray
+    weights: Weights, layer: str, h: np.ndarray, run: Graph, members: np.ndarray
 ) -> np.ndarray:
     z = _norm(weights, f"{layer}.norm", h)
     before, after = np.zeros_like(z), np.zeros_like(z)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracekit.analyzers.compact.example import Example
 from tracekit.analyzers.compact.features import TEXT, WIDE
+from tracekit.analyzers.compact.graph import Graph
 from tracekit.analyzers.compact.network import scores
 from tracekit.encoder.tensors import Tensors, read, write
 
@@ -28,12 +28,12 @@ class Networks(NamedTuple):
     members: tuple[Mapping[str, np.ndarray], ...]
     """Weights of each network by name (`tracekit.analyzers.compact.network`)."""
 
-    def scaled(self, run: Example) -> Example:
+    def scaled(self, run: Graph) -> Graph:
         """The run with its features as the networks want them."""
         x = np.clip((run.x - self.mean) / self.scale, -FARTHEST, FARTHEST)
         return run._replace(x=x)
 
-    def log_chances(self, run: Example) -> np.ndarray:
+    def log_chances(self, run: Graph) -> np.ndarray:
         """Log of the mean probability of each step, float64 (n_steps,); -inf where it is 0."""
         seen = self.scaled(run)
         found = np.mean([np.exp(scores(member, seen).step) for member in self.members], axis=0)

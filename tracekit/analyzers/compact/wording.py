@@ -49,7 +49,9 @@ WIDE = {
     "outcome.first_talk": _WORDS,
     "outcome.no_action_yet": Statement("nothing was run or looked up before it"),
     "outcome.first_failed": SHORT["first_failure"],
-    "outcome.failed": Statement("an action that ends in an error or in nothing", "error", "after"),
+    "outcome.failed": Statement(
+        "an action that ends in an error or in hardly any output", "error", "after"
+    ),
     "outcome.never_fixed": Statement("a failure that nobody repairs", "error", "after"),
     "outcome.soft_failed": _NOTHING,
     "outcome.first_soft_failed": _NOTHING,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Example(NamedTuple):
+class Graph(NamedTuple):
     """One run of n steps by m agents."""
 
     x: np.ndarray
