@@ -165,6 +165,29 @@ class Rerun(Protocol):
 
 
 @runtime_checkable
+class Stepwise(Protocol):
+    """What a `Replayable` may have besides: it can be run one action at a time.
+
+    A search that tries several actions at a step then pays for them alone, and not each time for
+    the rest of the run.
+    """
+
+    def begin(self, task: Task, seed: int) -> tuple[Trace, Checkpoint]:
+        """The run of that seed before its first step, and the state there."""
+        ...
+
+    def advance(
+        self, checkpoint: Checkpoint, seed: int
+    ) -> tuple[tuple[Step, ...], Checkpoint | None]:
+        """The next action, with what tools answer to it at once, and the state after it.
+
+        The action is the one of `resume(checkpoint, None, seed)`. The state is None when the run
+        is over.
+        """
+        ...
+
+
+@runtime_checkable
 class Corrector(Protocol):
     """What a `Replayable` may have besides: it knows what would have been right at a step."""
 

@@ -63,17 +63,30 @@ class Play:
         self._memories[agent, own] = memory.listen(self.run.steps)
         return memory
 
+    @property
+    def over(self) -> bool:
+        """Whether nobody is next."""
+        return not self.run.agenda or len(self.run.steps) >= LONGEST
+
     def finish(self, change: Intervention | None = None) -> None:
         """Play to the end, with a change in the turn that comes next."""
-        run = self.run
-        while run.agenda and len(run.steps) < LONGEST:
-            turn = run.agenda.pop(0)
-            actions = None if change is None else change.actions
-            if actions is None:
-                actions = (self.act(turn, change),)
-            make = self._step if self._traced else self._bare
-            self.settle(turn, [make(turn, action, change, n) for n, action in enumerate(actions)])
+        while not self.over:
+            self._play(change)
             change = None
+
+    def turn(self) -> None:
+        """Play the turn that comes next, and those of tools that answer to it."""
+        self._play()
+        while not self.over and self.run.agenda[0].duty == TOOL:
+            self._play()
+
+    def _play(self, change: Intervention | None = None) -> None:
+        turn = self.run.agenda.pop(0)
+        actions = None if change is None else change.actions
+        if actions is None:
+            actions = (self.act(turn, change),)
+        make = self._step if self._traced else self._bare
+        self.settle(turn, [make(turn, action, change, n) for n, action in enumerate(actions)])
 
     def act(
         self, turn: Turn, change: Intervention | None = None, *, perfect: bool = False

@@ -78,13 +78,9 @@ class Sandbox:
 
     def run(self, task: Task, seed: int) -> Trace:
         """One run. Raises `UsageError` for a task that the sandbox did not make."""
-        run = Run(self.settings, task.id or "", seed, seed, [])
-        problem = problem_of(run.task)
-        if problem.family != self.settings.family:
-            raise UsageError(f"task {run.task} is not of the family {self.settings.family}")
-        play = self._begun(run)
+        play = self._opening(task, seed)
         play.finish()
-        return self._trace(play, _id(run))
+        return self._trace(play, _id(play.run))
 
     def checkpoints(self, trace: Trace) -> list[Checkpoint]:
         """The state before every step; of a step said twice, the state before the first."""
@@ -114,6 +110,27 @@ class Sandbox:
         name = f"{checkpoint.trace_id}/{checkpoint.step}/{seed}/".encode() + words
         id = checkpoint.trace_id if same else f"{checkpoint.trace_id}~{_digest(name)}"
         return self._trace(play, id)
+
+    def begin(self, task: Task, seed: int) -> tuple[Trace, Checkpoint]:
+        """A run before its first step. Raises `UsageError` as `run` does."""
+        play = self._opening(task, seed)
+        trace = msgspec.structs.replace(self._trace(play, _id(play.run)), outcome=Outcome())
+        return trace, Checkpoint(trace.id, 0, as_state(play.run, []))
+
+    def advance(
+        self, checkpoint: Checkpoint, seed: int
+    ) -> tuple[tuple[Step, ...], Checkpoint | None]:
+        """One action, with the tool's answer to it, and the state after it; None = the end."""
+        play = self._opened(checkpoint).fork(seed)
+        at = len(play.run.steps)
+        play.turn()
+        new = tuple(play.run.steps[at:])
+        if play.over:
+            return new, None
+        told = [*checkpoint.state["steps"], *msgspec.to_builtins(list(new))]
+        state = as_state(play.run, told)
+        self._keep(state, play)
+        return new, Checkpoint(checkpoint.trace_id, len(told), state)
 
     def outcome(
         self, checkpoint: Checkpoint, intervention: Intervention | None, seed: int
@@ -149,6 +166,14 @@ class Sandbox:
             return None
         return play.view(turn, Intervention(step=checkpoint.step, inputs=inputs))
 
+    def _opening(self, task: Task, seed: int) -> Play:
+        """A run of a task, at its beginning."""
+        run = Run(self.settings, task.id or "", seed, seed, [])
+        problem = problem_of(run.task)
+        if problem.family != self.settings.family:
+            raise UsageError(f"task {run.task} is not of the family {self.settings.family}")
+        return self._begun(run)
+
     def _restarted(self, trace: Trace) -> Play:
         """The run of a trace, at its beginning."""
         saved = trace.extra.get(KEY)
@@ -169,11 +194,13 @@ class Sandbox:
         """The run up to a checkpoint; kept, for many replays from the same few."""
         state = checkpoint.state
         kept = self._kept.get(id(state))  # nothing else has its id while it is held
-        if kept is None:
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            kept = self._kept[id(state)] = state, Play(from_state(state), self.policies)
-        return kept[1]
+        return kept[1] if kept else self._keep(state, Play(from_state(state), self.policies))
+
+    def _keep(self, state: dict[str, Any], play: Play) -> Play:
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
+        self._kept[id(state)] = state, play
+        return play
 
     def _resumed(
         self, checkpoint: Checkpoint, change: Intervention | None, seed: int, *, traced: bool
