@@ -2,8 +2,9 @@
 
 A game on n players is a function of coalitions. A coalition is a bit mask (player k is in it when
 bit k is set), so that all 2^n values are one array in the order of their masks. `shapley` is exact
-on such an array; `sample` estimates from calls of the function when there are too many players or
-each call costs a replay; `owen` shares first among groups, then within them.
+on such an array; `sample` (orders of arrival) and `sample_sizes` (coalitions by size) estimate from
+calls of the function when there are too many players or each call costs a replay; `owen` shares
+first among groups, then within them.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ def sample(
     most: int = 2000,
     width: float = 0.0,
     least: int = 10,
+    groups: Sequence[Sequence[int]] | None = None,
 ) -> Shares:
     """Shapley values estimated from orders of arrival, each with its reverse (antithetic pairs).
 
@@ -104,22 +106,22 @@ def sample(
     coalition. The gains along one order telescope, so the shares of every order, and their mean,
     sum to the gain of all players exactly. Intervals are Student's over pairs. Stops after `most`
     different coalitions, or when every 95 % interval is no wider than `width` (after `least`
-    pairs). Each coalition is asked for once; when that was all of them, the answer is exact.
+    pairs). Each coalition is asked for once; when that was all of them, the answer is exact. With
+    `groups` (as for `owen`) the members of a group arrive together, which estimates Owen values.
     """
-    if players < 1:
-        raise UsageError("a game needs at least one player")
-    if most < 2 * players + 2:
-        raise UsageError(f"{players} players need at least {2 * players + 2} coalitions")
+    _check_sampling(players, most)
     known = _Remembered(value)
     whole = (1 << players) - 1
     gain = known(whole) - known(0)
     rng = np.random.default_rng(seed)
     pairs: list[np.ndarray] = []
     while len(pairs) < 2 or known.calls + 2 * players <= most:
-        order = rng.permutation(players)
+        order = rng.permutation(players) if groups is None else _together(rng, groups)
         pairs.append((_arrivals(known, order) + _arrivals(known, order[::-1])) / 2)
-        if known.calls == 1 << players:
+        if groups is None and known.calls == 1 << players:
             return exact(known, players)
+        if known.idle > 50:  # all that these orders can ask for is known
+            break
         if len(pairs) >= least and width and 2 * _reach(pairs).max() <= width:
             break
     mean, reach = np.mean(pairs, axis=0), _reach(pairs)
@@ -130,6 +132,55 @@ def sample(
         calls=known.calls,
         exact=False,
         residual=float(mean.sum() - gain),
+    )
+
+
+def sample_sizes(
+    value: Value,
+    players: int,
+    *,
+    seed: int = 0,
+    most: int = 2000,
+    width: float = 0.0,
+    least: int = 10,
+) -> Shares:
+    """Shapley values estimated from coalitions drawn evenly over their sizes (strata).
+
+    A value is the mean over sizes k of E[v(S) with the player, |S| = k + 1] - E[v(S) without them,
+    |S| = k], so each coalition says something about every player (stratified SVARM, Kolpaczki et
+    al. 2024). The sizes next to nobody and everybody are asked for in full. Intervals go by the
+    variance within the strata, each 95 % interval with the degrees of freedom of Welch and
+    Satterthwaite. The values do not sum to the gain of all players exactly: `residual` says by how
+    much they miss it. Best where the size of a coalition says much about its worth.
+    """
+    _check_sampling(players, most)
+    known = _Remembered(value)
+    whole = (1 << players) - 1
+    strata = _Strata(players)
+    for mask in [
+        0,
+        whole,
+        *(1 << k for k in range(players)),
+        *(whole ^ 1 << k for k in range(players)),
+    ]:
+        strata.add(mask, known(mask), once=True)
+    rng = np.random.default_rng(seed)
+    rounds, inner = 0, range(2, players - 1)
+    while inner and (rounds < 2 or known.calls + len(inner) <= most) and known.idle <= 50 * players:
+        for size in inner:
+            mask = sum(1 << int(k) for k in rng.choice(players, size, replace=False))
+            strata.add(mask, known(mask))
+        rounds += 1
+        if rounds >= least and width and 2 * strata.estimate()[1].max() <= width:
+            break
+    values, reach = strata.estimate()
+    return Shares(
+        values=tuple(map(float, values)),
+        low=tuple(map(float, values - reach)),
+        high=tuple(map(float, values + reach)),
+        calls=known.calls,
+        exact=not inner,
+        residual=float(values.sum() - (known(whole) - known(0))),
     )
 
 
@@ -167,15 +218,69 @@ class _Remembered:
     def __init__(self, value: Value) -> None:
         self._value = value
         self._known: dict[int, float] = {}
+        self.idle = 0
+        """Questions in a row that were asked before."""
 
     def __call__(self, mask: int) -> float:
+        self.idle += 1
         if mask not in self._known:
             self._known[mask] = float(self._value(mask))
+            self.idle = 0
         return self._known[mask]
 
     @property
     def calls(self) -> int:
         return len(self._known)
+
+
+class _Strata:
+    """Sums over coalitions by their size, for each player apart with and without them."""
+
+    def __init__(self, players: int) -> None:
+        self.n = players
+        self._moments = np.zeros((2, 3, players, players + 1))
+        self._complete = np.zeros(players + 1, dtype=bool)
+
+    def add(self, mask: int, worth: float, *, once: bool = False) -> None:
+        """Take in the worth of a coalition; `once` for sizes that are asked for in full."""
+        inside = np.array([mask >> k & 1 for k in range(self.n)], dtype=bool)
+        size = int(inside.sum())
+        self._complete[size] |= once
+        for side, members in ((1, inside), (0, ~inside)):
+            self._moments[side][:, members, size] += np.array([1.0, worth, worth**2])[:, None]
+
+    def estimate(self) -> tuple[np.ndarray, np.ndarray]:
+        """The values and half the widths of their 95 % intervals, (players,) each."""
+        parts = [self._side(1)[:, :, 1:], self._side(0)[:, :, :-1]]
+        values = (parts[0][0] - parts[1][0]).mean(axis=1)
+        errors = np.concatenate([parts[0][1], parts[1][1]], axis=1) / self.n**2
+        counts = np.concatenate([parts[0][2], parts[1][2]], axis=1)
+        total = errors.sum(axis=1)
+        freedom = (errors**2 / np.maximum(1, counts - 1)).sum(axis=1)
+        ratio = np.divide(total**2, freedom, out=np.ones_like(total), where=freedom > 0)
+        quantiles = [student_quantile(0.975, max(1, int(df))) for df in ratio]
+        return values, np.array(quantiles) * np.sqrt(total)
+
+    def _side(self, side: int) -> np.ndarray:
+        """Mean, variance of the mean and count of each stratum: (3, players, players + 1)."""
+        count, total, squares = self._moments[side]
+        mean = total / np.maximum(1, count)
+        spread = np.maximum(0.0, squares - count * mean**2) / np.maximum(1, count - 1)
+        error = np.where(self._complete, 0.0, spread / np.maximum(1, count))
+        return np.stack([mean, error, count])
+
+
+def _together(rng: np.random.Generator, groups: Sequence[Sequence[int]]) -> np.ndarray:
+    """An order in which every group arrives as one."""
+    turns = rng.permutation(len(groups))
+    return np.concatenate([rng.permutation(np.array(groups[turn])) for turn in turns])
+
+
+def _check_sampling(players: int, most: int) -> None:
+    if players < 1:
+        raise UsageError("a game needs at least one player")
+    if most < 2 * players + 2:
+        raise UsageError(f"{players} players need at least {2 * players + 2} coalitions")
 
 
 def _arrivals(value: Value, order: np.ndarray) -> np.ndarray:
