@@ -74,6 +74,7 @@ VERDICT = Attribution(
     conditional=True,
     cost=Cost(0.1, 1, 2, 0.3),
     warnings=("careful",),
+    extra={"shapley": {"residual": 0.0}},
 )
 PROBLEM = Problem(
     what="cut", severity="warning", path="a", line=1, byte=2, record="/0", do="repair"

@@ -90,6 +90,30 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
     """US dollars."""
 
 
+class Votes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far several judgements of one run agree; shares of `asked`, failed ones included."""
+
+    asked: int
+    """Judgements that were made or tried."""
+    step: int = 0
+    """Those whose first choice is the step of the first suspect."""
+    agent: int = 0
+    """Those whose first choice is its agent."""
+    abstained: int = 0
+    """Those that named nobody."""
+    failed: int = 0
+    """Those that broke off: a call failed, or its answer could not be read."""
+
+    @property
+    def agreement(self) -> float:
+        """Share of the judgements that name the first suspect's step, 0 to 1.
+
+        >>> Votes(asked=4, step=3, failed=1).agreement
+        0.75
+        """
+        return self.step / self.asked
+
+
 class Attribution(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="schema", tag=SCHEMA):
     """The verdict on one trace.
 
@@ -111,12 +135,19 @@ class Attribution(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="sc
     """The same for agents."""
     abstained: str | None = None
     """Why there is no answer; None = there is one."""
+    failed: bool = False
+    """True when there is no answer because a call of a model failed or its answer could not be
+    read; `abstained` then says how. A method that holds back has not failed."""
     conditional: bool = False
     """True when the outcome of the run is unknown and the verdict holds only if it failed."""
+    votes: Votes | None = None
+    """How far repeated judgements agree; None = the method judged once."""
     cost: Cost = Cost()
     """What it cost to make."""
     warnings: tuple[str, ...] = ()
     """Doubts that the reader of the verdict should know of, in sentences."""
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What else the method found out, by name: any JSON values."""
 
     @property
     def top(self) -> Suspect | None:

@@ -89,7 +89,7 @@ def flow(trace: Trace) -> tuple[Edge, ...]:
     return tuple(edges)
 
 
-def influence(trace: Trace) -> np.ndarray:
+def uses(trace: Trace) -> np.ndarray:
     """How much each step rests on each earlier one: (n_steps, n_steps), row = user, column = used.
 
     Rows sum to 1, or to 0 for a step that used nothing. Facts weigh by their number, a reply and

@@ -14,7 +14,7 @@ import numpy as np
 from tracekit.analyzers.compact.graph import Graph
 from tracekit.encoder.encoder import Encoder
 from tracekit.signals import columns, features
-from tracekit.signals.dataflow import influence
+from tracekit.signals.dataflow import uses
 from tracekit.signals.reading import Reading, read
 from tracekit.trace import Step, Trace
 
@@ -60,7 +60,7 @@ def tables(trace: Trace) -> Tables:
         e=GAIN * vectors[:, :TEXT].astype(np.float64),
         agent=agent,
         blamable=reading.blamable,
-        uses=influence(trace),
+        uses=uses(trace),
     )
     return Tables(reading, {"wide": wide, "short": features.matrix(reading)}, graph, vectors)
 

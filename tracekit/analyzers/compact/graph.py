@@ -19,7 +19,7 @@ class Graph(NamedTuple):
     blamable: np.ndarray
     """Whether a step can be blamed, bool (n,)."""
     uses: np.ndarray
-    """`tracekit.signals.dataflow.influence`, float (n, n)."""
+    """`tracekit.signals.dataflow.uses`, float (n, n)."""
     step: int | None = None
     """The decisive step; None = not known."""
     who: int | None = None
