@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
+import msgspec
 import numpy as np
 
+from tracekit.analyzers.corpus import Latest, by_task
 from tracekit.analyzers.run import abstain
 from tracekit.analyzers.verdict import settings, verdict
 from tracekit.attribution import Attribution, Evidence, Method
@@ -28,6 +30,10 @@ from tracekit.trace import Trace
 VERSION = "1"
 DECAY = 0.9
 """What each further occurrence in a run counts, against the one before (lambda of FAMAS)."""
+
+
+FEW = 3
+"""Passing runs below which a verdict carries a warning."""
 
 
 class Counts(NamedTuple):
@@ -98,11 +104,15 @@ class Spectrum:
 
     Settings: `formula` (famas, ochiai, tarantula, dstar, kulczynski2) and `coarse` (actions without
     their gist). It needs a corpus with a passing run of the same task, and abstains without one.
+    What it states as probabilities are shares of suspicion within the run, which nothing calibrates.
     """
 
     name: ClassVar[str] = "spectrum"
     needs: ClassVar[frozenset[str]] = frozenset({"trace", "corpus"})
-    name_blind: ClassVar[bool] = True
+    name_blind: ClassVar[bool] = False  # an agent is found again in other runs by its name
+
+    def __init__(self) -> None:
+        self._tasks = Latest(lambda corpus, _: by_task(corpus))
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict; the run itself counts as one that failed."""
@@ -111,8 +121,8 @@ class Spectrum:
             known = ", ".join(FORMULAS)
             raise UsageError(f"spectrum has no formula {chosen['formula']!r}; there are {known}")
         method = Method(name=self.name, version=VERSION, settings=chosen)
-        task = question_key(trace)
-        others = [t for t in context.corpus if t.id != trace.id and question_key(t) == task]
+        same = self._tasks.of(context.corpus).get(question_key(trace), [])
+        others = [run for run in same if run.id != trace.id]
         passing = [run for run in others if run.failed is False]
         failing = [trace, *(run for run in others if run.failed)]
         if not passing:
@@ -129,7 +139,17 @@ class Spectrum:
             for index, each in enumerate(mine)
             if found[index] > 0
         }
-        return verdict(trace, method, found / found.sum(), evidence=evidence)
+        said = verdict(trace, method, found / found.sum(), evidence=evidence)
+        return msgspec.structs.replace(said, warnings=tuple(_doubts(found, len(passing))))
+
+
+def _doubts(found: np.ndarray, passing: int) -> Iterator[str]:
+    """What the reader of a ranking should know."""
+    ties = int((found == found.max()).sum())
+    if ties > 1:
+        yield f"{ties} steps are equally suspicious; the earliest is named"
+    if passing < FEW:
+        yield f"only {passing} run{'s' * (passing > 1)} of this task succeeded"
 
 
 class Table:
