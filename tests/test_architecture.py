@@ -19,7 +19,7 @@ PACKAGES = {"tracekit": ".", "tracekit_cli": "cli", "tracekit_models": "models"}
 LAYERS = [
     ["tracekit.errors", "tracekit.optional", "tracekit.version"],
     ["tracekit.names", "tracekit.trace", "tracekit.attribution"],
-    ["tracekit.context", "tracekit.protocols"],
+    ["tracekit.context", "tracekit.protocols", "tracekit.config"],
     ["tracekit.registry"],
     [
         "tracekit.metrics",
@@ -35,10 +35,12 @@ LAYERS = [
     ["tracekit.capture", "tracekit.labels"],
     ["tracekit.replay"],
     ["tracekit.inject"],
+    ["tracekit.prm"],
     ["tracekit.analyzers"],
     ["tracekit.eval"],
     ["tracekit_models"],
     ["tracekit.report", "tracekit.export", "tracekit.schema"],
+    ["tracekit.gate"],
     ["tracekit.testing"],
     ["tracekit"],  # the public surface: `tracekit/__init__.py`
     ["tracekit_cli"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+import msgspec
 
 from tracekit.attribution import Attribution
 from tracekit.errors import Problem
@@ -16,7 +18,7 @@ if TYPE_CHECKING:  # a reader is handed an open source; the type lives a layer a
     from tracekit.context import Context
     from tracekit.ingest.sources import OpenSource
     from tracekit.inject.types import Scene
-    from tracekit.replay.types import Action, Checkpoint, Intervention
+    from tracekit.replay.types import Action, Checkpoint, Intervention, Repair
 
 
 @runtime_checkable
@@ -107,6 +109,18 @@ class ValueFunction(Protocol):
 
     def begin(self, trace: Trace) -> RunningValue:
         """The value of a run that is still going on: its task and roster, its steps left out."""
+        ...
+
+
+@runtime_checkable
+class Doubting(Protocol):
+    """What a value function may have besides: it knows for which runs it means little."""
+
+    def doubts(self, trace: Trace) -> tuple[str, ...]:
+        """Why the values of this run may be wrong, in sentences; empty = nothing speaks for it.
+
+        Values hold for the systems that they were learned from; a run unlike theirs is in doubt.
+        """
         ...
 
 
@@ -204,6 +218,34 @@ class Corrector(Protocol):
 
 
 @runtime_checkable
+class Milestones(Protocol):
+    """What a `Replayable` may have besides: it knows how far a run has come."""
+
+    def milestones(self, trace: Trace) -> Mapping[str, bool]:
+        """The sub-goals of the task by name, and whether the run has reached them in the end.
+
+        The names depend on the task alone, so that two runs of it can be compared.
+        """
+        ...
+
+
+@runtime_checkable
+class Repairable(Protocol):
+    """What a `Replayable` may have besides: its set-up can be changed for good."""
+
+    def repairs(self) -> Sequence[Repair]:
+        """Every repair that it can take, in an order that is always the same."""
+        ...
+
+    def with_repair(self, repair: Repair) -> Replayable:
+        """The system with a repair, known by kind and target; this one is unchanged.
+
+        The result may take further repairs. Raises `UsageError` for one that it cannot take.
+        """
+        ...
+
+
+@runtime_checkable
 class Manipulator(Protocol):
     """Writes what goes wrong in a step. Entry-point group `tracekit.manipulators`."""
 
@@ -254,10 +296,7 @@ class Benchmark(Protocol):
 
 @runtime_checkable
 class Exporter(Protocol):
-    """Writes traces in another format. Entry-point group `tracekit.exporters`.
-
-    Verdicts are not written yet; they will come beside the traces in a method of their own.
-    """
+    """Writes traces in another format. Entry-point group `tracekit.exporters`."""
 
     name: ClassVar[str]
     """The name in `tracekit export traces --to NAME`."""
@@ -276,4 +315,43 @@ class Exporter(Protocol):
         The same traces give the same bytes. Raises `UsageError` when the format cannot hold them
         there, e.g. two traces in a file of one.
         """
+        ...
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request with JSON that hands verdicts to another tool."""
+
+    path: str
+    """What follows the endpoint, from its slash on."""
+    body: bytes
+    """The JSON."""
+
+
+@runtime_checkable
+class VerdictExporter(Protocol):
+    """Writes verdicts as another tool reads them. Entry-point group `tracekit.verdict_exporters`."""
+
+    name: ClassVar[str]
+    """The name in `tracekit export verdicts --to NAME`."""
+    suffix: ClassVar[str]
+    """How its files usually end, with the dot."""
+
+    def encode(self, pairs: Sequence[tuple[Trace, Attribution]]) -> bytes:
+        """The file. The same verdicts give the same bytes."""
+        ...
+
+
+@runtime_checkable
+class VerdictSender(VerdictExporter, Protocol):
+    """A `VerdictExporter` whose tool has an address."""
+
+    def posts(self, pairs: Sequence[tuple[Trace, Attribution]]) -> Iterator[Post]:
+        """The requests that hand the verdicts over.
+
+        Sent twice they change nothing there, or the module says that they do.
+        """
+        ...
+
+    def headers(self, environ: Mapping[str, str] = ...) -> dict[str, str]:
+        """Headers with the keys, from variables of the environment; raises `UsageError`."""
         ...

@@ -14,7 +14,15 @@ import msgspec
 
 from tracekit.errors import ContractError, TracekitError, UnknownName, UsageError
 
-Kind = Literal["readers", "analyzers", "benchmarks", "exporters", "manipulators", "values"]
+Kind = Literal[
+    "readers",
+    "analyzers",
+    "benchmarks",
+    "exporters",
+    "manipulators",
+    "values",
+    "verdict_exporters",
+]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "readers": {
@@ -80,9 +88,14 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "constant": "tracekit.analyzers.baselines:Constant",
         "first-error": "tracekit.analyzers.first_error:FirstError",
         "first-speaker": "tracekit.analyzers.baselines:FirstSpeaker",
+        "influence": "tracekit.analyzers.influence.analyzer:InfluenceAnalyzer",
+        "intervene": "tracekit.analyzers.intervene.analyzer:Intervene",
         "last-speaker": "tracekit.analyzers.baselines:LastSpeaker",
         "linear": "tracekit.analyzers.linear:Linear",
+        "position-prior": "tracekit.analyzers.baselines:PositionPrior",
         "random": "tracekit.analyzers.baselines:Random",
+        "spectrum": "tracekit.analyzers.spectrum:Spectrum",
+        "vdn": "tracekit.analyzers.vdn:Vdn",
     },
     "exporters": {
         "jsonl": "tracekit.export.jsonl:Jsonl",
@@ -90,6 +103,14 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "otlp": "tracekit.export.otlp:Otlp",
         "openinference": "tracekit.export.openinference:OpenInference",
         "atif": "tracekit.export.atif:Atif",
+    },
+    "verdict_exporters": {
+        "otel": "tracekit.export.verdicts.otel:Otel",
+        "openinference": "tracekit.export.verdicts.openinference:OpenInferenceAnnotations",
+        "langfuse": "tracekit.export.verdicts.langfuse:Langfuse",
+        "phoenix": "tracekit.export.verdicts.phoenix:Phoenix",
+        "sarif": "tracekit.export.verdicts.sarif:Sarif",
+        "junit": "tracekit.export.verdicts.junit:Junit",
     },
     "manipulators": {
         "llm": "tracekit.inject.manipulators.llm:Llm",
@@ -148,10 +169,10 @@ def get(kind: Kind, name: str) -> Any:
     Raises `UnknownName` for a name nobody registered and `ContractError` for one that does not
     load.
     """
-    known = plugins(kind)
+    known, one = plugins(kind), kind.removesuffix("s").replace("_", " ")
     if name not in known:
-        raise UnknownName(kind.removesuffix("s"), name, sorted(known))
-    return load(known[name].target, f"{kind.removesuffix('s')} {name!r}")()
+        raise UnknownName(one, name, sorted(known))
+    return load(known[name].target, f"{one} {name!r}")()
 
 
 def load(target: str, what: str = "object") -> Any:

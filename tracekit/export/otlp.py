@@ -47,7 +47,7 @@ def _request(trace: Trace, copy: int) -> dict[str, Any]:
     service = {"service.name": trace.source.framework or "tracekit"}
     spans = [_span(trace, node) for node in tree.grow(trace, copy)]
     scope = {"scope": {"name": "tracekit", "version": __version__}, "spans": spans}
-    resource = {"attributes": _attributes(service)}
+    resource = {"attributes": typed_attributes(service)}
     return {"resourceSpans": [{"resource": resource, "scopeSpans": [scope]}]}
 
 
@@ -60,14 +60,14 @@ def _span(trace: Trace, node: tree.Node) -> dict[str, Any]:
         "kind": _CLIENT if node.form == "model" else _INTERNAL,
         "startTimeUnixNano": str(node.start),
         "endTimeUnixNano": str(node.end),
-        "attributes": _attributes(attributes(trace, node)),
+        "attributes": typed_attributes(attributes(trace, node)),
     }
     if node.links:
         span["links"] = [
             {
                 "traceId": node.trace,
                 "spanId": link.span,
-                "attributes": _attributes({"tracekit.link": link.what}),
+                "attributes": typed_attributes({"tracekit.link": link.what}),
             }
             for link in node.links
         ]
@@ -175,7 +175,7 @@ def _parts(step: Step) -> list[dict[str, Any]]:
     return parts
 
 
-def _attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
+def typed_attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
     """Attributes as OTLP's list of keys and typed values."""
     return [{"key": key, "value": _typed(value)} for key, value in values.items()]
 

@@ -166,7 +166,7 @@ def command(
         )
         verdicts = Verdicts(request)
         _print(verdicts, request, top=top, html=html, json=json)
-        code = _close(verdicts, request)
+        code = close(verdicts, request)
     raise typer.Exit(GATE if exit_code and verdicts.counted["failure"] else code)
 
 
@@ -184,7 +184,7 @@ def _print(
         note(redacted(request.redactor.counts), quiet=request.quiet)
 
 
-def _close(verdicts: Verdicts, request: Request) -> int:
+def close(verdicts: Verdicts, request: Request) -> int:
     """Problems and leftovers on stderr; returns the exit code they ask for."""
     code = report_problems(verdicts.problems(), quiet=request.quiet)
     if request.outcomes is not None and (strays := request.outcomes.unmatched()):

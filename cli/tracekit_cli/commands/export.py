@@ -1,4 +1,4 @@
-"""`tracekit export`: traces in other formats."""
+"""`tracekit export`: traces and verdicts in the formats of other tools."""
 
 from __future__ import annotations
 
@@ -11,14 +11,29 @@ from typing import Annotated, Any
 import typer
 
 from tracekit import registry
-from tracekit.errors import InputError
+from tracekit.errors import InputError, UsageError
+from tracekit.export.verdicts.sending import send
 from tracekit.ingest.files import find_files
 from tracekit.ingest.pipeline import Ingest
 from tracekit.ingest.redact import Redactor, redactor_for
-from tracekit.protocols import Exporter
+from tracekit.protocols import Exporter, VerdictExporter, VerdictSender
+from tracekit.store import atomic
 from tracekit.trace import Trace
 from tracekit_cli import options
-from tracekit_cli.output import emit_json, note, redacted, report_problems, show
+from tracekit_cli.commands.attribute import (
+    CorpusOption,
+    KeyEnvOption,
+    LlmOption,
+    MethodOption,
+    ModelOption,
+    OutcomeFromOption,
+    SeedOption,
+    SetOption,
+    SystemOption,
+    close,
+)
+from tracekit_cli.judging import Asked, judging
+from tracekit_cli.output import emit, emit_json, note, redacted, report_problems, show
 from tracekit_cli.progress import bar
 
 ToOption = Annotated[
@@ -108,6 +123,104 @@ def _print(
         note(f"not kept in {number:,} traces: {what}", quiet=quiet)
 
 
+VerdictsToOption = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="NAME",
+        help="otel, openinference, langfuse, phoenix, sarif, junit or a plug-in.",
+    ),
+]
+VerdictsOutOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help="Write there instead of on stdout."),
+]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Send to this server: otel, openinference, langfuse, phoenix. Keys come from the "
+        "variables of those tools.",
+    ),
+]
+
+
+def verdicts(
+    paths: options.Logs,
+    to: VerdictsToOption,
+    out: VerdictsOutOption = None,
+    endpoint: EndpointOption = None,
+    method: MethodOption = None,
+    model: ModelOption = None,
+    set: SetOption = None,
+    seed: SeedOption = 0,
+    outcome_from: OutcomeFromOption = None,
+    with_answer: options.WithAnswer = False,
+    corpus: CorpusOption = None,
+    system: SystemOption = "",
+    llm: LlmOption = "",
+    key_env: KeyEnvOption = "",
+    format: options.Format = None,
+    redact: options.Redact = True,
+    pii: options.Pii = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write verdicts where other tools look for them, or send them there.
+
+    Reads logs and attributes them as `tracekit attribute` does. Verdicts go to the spans that the
+    log has, or else to those that `tracekit export traces` gives the same runs. Without --endpoint
+    nothing leaves this machine. Secrets are taken out unless --no-redact is given.
+
+    \b
+    Variables: LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, PHOENIX_API_KEY,
+    OTEL_EXPORTER_OTLP_HEADERS.
+
+    \b
+    Examples:
+      tracekit export verdicts logs/ --to sarif -o tracekit.sarif
+      tracekit export verdicts logs/ --to junit > tracekit.xml
+      tracekit export verdicts spans.jsonl --to phoenix --endpoint http://localhost:6006
+    """
+    exporter: VerdictExporter = registry.get("verdict_exporters", to)
+    if endpoint is not None and not isinstance(exporter, VerdictSender):
+        raise UsageError(f"--to {to} makes files; --endpoint is for {', '.join(_senders())}")
+    asked = Asked(
+        paths=tuple(paths),
+        method=method,
+        model=model,
+        set=tuple(set or ()),
+        seed=seed,
+        with_answer=with_answer,
+        outcome_from=outcome_from,
+        format=format,
+        corpus=tuple(corpus or ()),
+        system=system,
+        llm=llm,
+        key_env=key_env,
+        redact=redact,
+        pii=pii,
+        quiet=quiet,
+    )
+    with judging(asked) as made:
+        pairs = list(made)
+    code = close(made, made.request)
+    if out is not None:
+        with atomic(out) as stream:
+            stream.write(exporter.encode(pairs))
+        note(f"wrote {out}", quiet=quiet)
+    elif endpoint is None:
+        emit(exporter.encode(pairs))
+    if endpoint is not None and isinstance(exporter, VerdictSender):
+        count = send(exporter.posts(pairs), endpoint, exporter.headers(os.environ))
+        note(f"sent verdicts on {len(pairs):,} runs in {count:,} requests", quiet=quiet)
+    raise typer.Exit(code)
+
+
+def _senders() -> list[str]:
+    known = registry.plugins("verdict_exporters")
+    return [n for n in known if isinstance(registry.get("verdict_exporters", n), VerdictSender)]
+
+
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
@@ -117,11 +230,13 @@ app = typer.Typer(
     \b
     Example:
       tracekit export traces logs/ --to otlp -o spans.jsonl
+      tracekit export verdicts logs/ --to sarif -o tracekit.sarif
     """,
 )
 app.command("traces")(traces)
+app.command("verdicts")(verdicts)
 
 
 @app.callback()
 def group() -> None:
-    """A group of one, with room for verdicts."""
+    """What is written is the command's name."""
