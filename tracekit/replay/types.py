@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -65,3 +65,34 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """Index of the step that comes next, 0-based."""
     state: dict[str, Any]
     """The system's own state: any JSON value, opaque to everybody else."""
+
+
+RepairKind = Literal["prompt", "tool", "verification", "termination"]
+"""What a repair changes: what an agent is told, how a tool is called, whether work is looked over
+before it goes on, or when the run may end."""
+
+
+class Repair(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One change to the set-up of a system, for all runs to come; an `Intervention` is for one.
+
+    >>> str(Repair(kind="verification", target="verifier"))
+    'verification: verifier'
+    """
+
+    kind: RepairKind
+    """What it changes."""
+    target: str
+    """Whom it is for: a role of the roster, or the id of an agent that has no role."""
+    text: str = ""
+    """The change in words, as one would write it into a prompt or a ticket."""
+    by: str = ""
+    """Who proposed it."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells one repair from another: kind and target."""
+        return self.kind, self.target
+
+    def __str__(self) -> str:
+        """Kind and target."""
+        return f"{self.kind}: {self.target}"

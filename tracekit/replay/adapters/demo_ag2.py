@@ -20,8 +20,8 @@ from tracekit.replay.adapters.ag2 import Ag2System, Program, State, spans, taken
 from tracekit.replay.adapters.ag2_replies import SILENCE
 from tracekit.replay.adapters.team import Team
 from tracekit.replay.sandbox.state import Member, Turn
-from tracekit.replay.types import Action, Checkpoint, Intervention
-from tracekit.trace import Step, Task, ToolCall
+from tracekit.replay.types import Action, Checkpoint, Intervention, Repair
+from tracekit.trace import Step, Task, ToolCall, Trace
 
 ag2: Any = require("ag2", extra="ag2")
 events: Any = require("ag2.events", extra="ag2")
@@ -91,6 +91,18 @@ class DemoAg2(Ag2System):
         """Whether an action comes to the same as the right one; wording does not count."""
         (right,) = self.correct(checkpoint).actions or ()
         return self.team.is_right(action, right)
+
+    def milestones(self, trace: Trace) -> dict[str, bool]:
+        """The items of the task, and whether the team ends with the right value of each."""
+        return self.team.sandbox.milestones(trace)
+
+    def repairs(self) -> list[Repair]:
+        """What can be changed about the team, role by role."""
+        return self.team.repairs()
+
+    def with_repair(self, repair: Repair) -> DemoAg2:
+        """The team with a repair; raises `UsageError` for one that it cannot take."""
+        return DemoAg2(**self.team.set_up(repair))
 
     def _built(self, task: Task, seed: int) -> Program:
         made = {member.agent.id: self._agent(task, member, seed) for member in self.team.members}

@@ -17,8 +17,8 @@ from tracekit.replay.adapters.langgraph import LangGraphSystem
 from tracekit.replay.adapters.langgraph_state import State
 from tracekit.replay.adapters.team import Team
 from tracekit.replay.sandbox.state import Member, Turn
-from tracekit.replay.types import Action, Checkpoint, Intervention
-from tracekit.trace import Step, StepKind, Task, ToolCall
+from tracekit.replay.types import Action, Checkpoint, Intervention, Repair
+from tracekit.trace import Step, StepKind, Task, ToolCall, Trace
 
 lc: Any = require("langchain_core.messages", extra="langgraph")
 outputs: Any = require("langchain_core.outputs", extra="langgraph")
@@ -102,6 +102,18 @@ class DemoLangGraph(LangGraphSystem):
         """Whether an action comes to the same as the right one; wording does not count."""
         (right,) = self.correct(checkpoint).actions or ()
         return self.team.is_right(action, right)
+
+    def milestones(self, trace: Trace) -> dict[str, bool]:
+        """The items of the task, and whether the team ends with the right value of each."""
+        return self.team.sandbox.milestones(trace)
+
+    def repairs(self) -> list[Repair]:
+        """What can be changed about the team, role by role."""
+        return self.team.repairs()
+
+    def with_repair(self, repair: Repair) -> DemoLangGraph:
+        """The team with a repair; raises `UsageError` for one that it cannot take."""
+        return DemoLangGraph(**self.team.set_up(repair))
 
     # --- the graph ----------------------------------------------------------------------------
 

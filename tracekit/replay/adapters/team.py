@@ -17,13 +17,14 @@ from tracekit.errors import UsageError
 from tracekit.replay.sandbox.agents import act, meaning
 from tracekit.replay.sandbox.families.table import family
 from tracekit.replay.sandbox.memory import Memory
-from tracekit.replay.sandbox.play import Play
+from tracekit.replay.sandbox.play import Play, policy_of
+from tracekit.replay.sandbox.repairs import repaired
 from tracekit.replay.sandbox.state import TOOL, Cast, Member, Run, Settings, Turn, problem_of
 from tracekit.replay.sandbox.state import cast as made_cast
 from tracekit.replay.sandbox.system import Sandbox
 from tracekit.replay.sandbox.topologies.table import topology
 from tracekit.replay.sandbox.view import View
-from tracekit.replay.types import Action
+from tracekit.replay.types import Action, Repair
 from tracekit.trace import Agent, Outcome, Step, Task, Trace
 
 TOPOLOGIES = ("chain", "star", "hierarchy")
@@ -31,7 +32,10 @@ TOPOLOGIES = ("chain", "star", "hierarchy")
 
 
 class Team:
-    """One team on tasks of one family; `team` is the seed of names, voices and skills."""
+    """One team on tasks of one family; `team` is the seed of names, voices and skills.
+
+    `settings` are those of the sandbox, `policies` included.
+    """
 
     def __init__(
         self, family: str = "tables", topology: str = "chain", *, team: int = 0, **settings: Any
@@ -126,7 +130,8 @@ class Team:
         memory = Memory(self.settings.family, None).listen(heard)
         skill = 1.0 if perfect else member.skill
         problem = problem_of(task.id or "")
-        action = act(
+        policy = act if perfect else policy_of(self.sandbox.policies, member.agent)
+        action = policy(
             View(member, turn, 100 * number + len(heard), seed, memory, question, problem, skill)
         )
         # A policy counts its own calls; in the framework's one history ids must differ.
@@ -135,6 +140,15 @@ class Team:
             for call in action.tools
         ]
         return msgspec.structs.replace(action, tools=tuple(calls))
+
+    def repairs(self) -> list[Repair]:
+        """What can be changed about the team; its frameworks end runs by themselves."""
+        return [each for each in self.sandbox.repairs() if each.kind != "termination"]
+
+    def set_up(self, repair: Repair) -> dict[str, Any]:
+        """The arguments that make the team with a repair; raises `UsageError` for a strange one."""
+        policies = repaired(self.sandbox.policies, repair, self.repairs())
+        return {**msgspec.structs.asdict(self.settings), "team": self.seed, "policies": policies}
 
     def is_right(self, action: Action, right: Action) -> bool:
         """Whether an action comes to the same as the right one, whatever its words."""

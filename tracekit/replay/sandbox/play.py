@@ -15,7 +15,7 @@ from tracekit.replay.sandbox.state import TOOL, Run, Turn, cast, problem_of
 from tracekit.replay.sandbox.topologies.table import topology
 from tracekit.replay.sandbox.view import Policy, View
 from tracekit.replay.types import Action, Intervention
-from tracekit.trace import Inputs, Message, Step, ToolCall
+from tracekit.trace import Agent, Inputs, Message, Step, ToolCall
 
 LONGEST = 120
 """Steps after which a run is stopped, whatever policies do."""
@@ -95,10 +95,7 @@ class Play:
         if turn.duty == TOOL:
             return _served(self.run.steps, turn, self.problem)
         view = self.view(turn, change, perfect=perfect)
-        if perfect or not self.policies:
-            return act(view)
-        names = (turn.agent, view.agent.role or "", "*")
-        return next((self.policies[name] for name in names if name in self.policies), act)(view)
+        return act(view) if perfect else policy_of(self.policies, view.agent)(view)
 
     def view(
         self, turn: Turn, change: Intervention | None = None, *, perfect: bool = False
@@ -169,6 +166,12 @@ class Play:
             step.tools,
             extra={KEY: {"turn": self.run.turn}},
         )
+
+
+def policy_of(policies: Mapping[str, Policy], agent: Agent) -> Policy:
+    """The policy of an agent: by its id, else its role, else `*`, else the sandbox's own."""
+    names = (agent.id, agent.role or "", "*") if policies else ()
+    return next((policies[name] for name in names if name in policies), act)
 
 
 class _Board:

@@ -16,6 +16,8 @@ from tracekit.replay.sandbox.grammar import grammar, read
 from tracekit.replay.sandbox.language import REGISTERS
 from tracekit.replay.sandbox.play import KEY, Play
 from tracekit.replay.sandbox.problem import Problem
+from tracekit.replay.sandbox.progress import milestones
+from tracekit.replay.sandbox.repairs import repaired, repairs
 from tracekit.replay.sandbox.state import (
     TOOL,
     Run,
@@ -28,7 +30,7 @@ from tracekit.replay.sandbox.state import (
 )
 from tracekit.replay.sandbox.topologies.table import topology
 from tracekit.replay.sandbox.view import Policy, View
-from tracekit.replay.types import Action, Checkpoint, Intervention
+from tracekit.replay.types import Action, Checkpoint, Intervention, Repair
 from tracekit.trace import Message, Outcome, Source, Step, Task, Trace
 
 SOURCE = Source(format="tracekit", framework="tracekit-sandbox", version="1")
@@ -155,6 +157,19 @@ class Sandbox:
         right = play.act(play.run.agenda[0], perfect=True)
         name = play.problem.family
         return meaning(name, action) == meaning(name, right)
+
+    def milestones(self, trace: Trace) -> dict[str, bool]:
+        """The items of the task, and whether the team ends with the right value of each."""
+        return milestones(trace)
+
+    def repairs(self) -> list[Repair]:
+        """What can be changed about the team, role by role (`tracekit.replay.sandbox.repairs`)."""
+        return repairs(self.settings)
+
+    def with_repair(self, repair: Repair) -> Sandbox:
+        """The sandbox with a repair; raises `UsageError` for one that it cannot take."""
+        policies = repaired(self.policies, repair, self.repairs())
+        return Sandbox(policies=policies, **msgspec.structs.asdict(self.settings))
 
     def view(
         self, checkpoint: Checkpoint, inputs: tuple[Message, ...] | None = None

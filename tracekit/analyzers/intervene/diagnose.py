@@ -1,0 +1,127 @@
+"""A failed run debugged: hypotheses, corrections, replays, findings; round after round."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tracekit import registry
+from tracekit.analyzers.intervene.branches import Branches
+from tracekit.analyzers.intervene.corrections import Nothing, Proposer, proposer
+from tracekit.analyzers.intervene.hypotheses import queues
+from tracekit.analyzers.intervene.suggest import suggestion
+from tracekit.analyzers.intervene.trials import trials
+from tracekit.analyzers.intervene.types import Diagnosis, Hypothesis, Tested
+from tracekit.analyzers.intervene.verdicts import Rules, tested, untested
+from tracekit.attribution import Attribution
+from tracekit.context import Context
+from tracekit.errors import TracekitError, UsageError
+from tracekit.protocols import Analyzer, Replayable
+from tracekit.trace import Trace
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a run is debugged."""
+
+    method: str = "compact"
+    """Name of the method that suspects steps."""
+    hypotheses: int = 5
+    """Steps of one trial that are replayed at most, one after the other, most suspect first."""
+    n: int = 16
+    """Replays of each kind for one hypothesis, at most."""
+    budget: int = 200
+    """Replays for the run, at most."""
+    delta: float = 0.25
+    """Gain of success, 0 to 1, that a refuted hypothesis certainly does not bring."""
+    correction: str = "auto"
+    """Who corrects: system, llm, reason, or auto for the first of them that is to be had."""
+    model: str = ""
+    """Model that corrects, for `llm`."""
+
+    def __post_init__(self) -> None:
+        if min(self.hypotheses, self.n, self.budget) < 1 or not 0 < self.delta <= 1:
+            raise ValueError("hypotheses, n and budget start at 1; delta lies between 0 and 1")
+
+
+def plan_of(settings: dict[str, object]) -> Plan:
+    """The plan that settings by name ask for; raises `UsageError`."""
+    try:
+        return msgspec.convert(settings, Plan)
+    except msgspec.ValidationError as error:
+        known = ", ".join(Plan.__struct_fields__)
+        raise UsageError(f"intervene: {error}; its settings: {known}") from None
+
+
+def diagnose(trace: Trace, system: Replayable, context: Context, plan: Plan) -> Diagnosis:
+    """What interventions say about a failed run of the system.
+
+    Where the run cannot be resumed, or the method has no suspects, the diagnosis says so in
+    `abstained`. Raises `UsageError` for a method or a correction that there is not.
+    """
+    method: Analyzer = registry.get("analyzers", plan.method)
+    propose = proposer(context, system, plan.correction, plan.model)
+    if "replay" in method.needs or "corpus" in method.needs:
+        raise UsageError(f"method={plan.method}: hypotheses come from a method that needs one log")
+    try:
+        branches = Branches(system, trace, context.seed, plan.budget)
+    except TracekitError as error:
+        return _none(trace, f"the run cannot be resumed: {error}")
+    if not branches.steps():
+        return _none(trace, "the run cannot be resumed: the system has no checkpoint of it")
+    verdict = method.attribute(trace, msgspec.structs.replace(context, settings={}))
+    return search(branches, verdict, propose, plan)
+
+
+def search(branches: Branches, verdict: Attribution, propose: Proposer, plan: Plan) -> Diagnosis:
+    """Test the hypotheses of a verdict, the best of every trial first, then the next of each.
+
+    When one is validated only earlier steps are still of interest: the decisive one is the
+    earliest. Steps that the system calls right cost nothing, and do not count.
+    """
+    trace = branches.trace
+    parts = trials(trace)
+    waiting = queues(verdict, parts, branches.steps())
+    if not waiting:
+        why = verdict.abstained or "none of its suspects can be resumed from"
+        return _none(trace, f"{verdict.method.name} has no hypothesis: {why}")
+    rules = Rules(n=plan.n, delta=plan.delta, hypotheses=plan.hypotheses * len(waiting))
+    left = [plan.hypotheses] * len(waiting)
+    found: list[Tested] = []
+    while any(waiting):
+        for number, queue in enumerate(waiting):
+            guess = _next(queue, found)
+            if guess is None or not left[number]:
+                queue.clear()
+                continue
+            found.append(_tested(branches, guess, propose, rules))
+            left[number] -= found[-1].n > 0
+    diagnosis = Diagnosis(
+        trace_id=trace.id, trials=parts, tested=tuple(found), replays=branches.made
+    )
+    return msgspec.structs.replace(diagnosis, repair=suggestion(trace, diagnosis))
+
+
+def _next(queue: list[Hypothesis], found: list[Tested]) -> Hypothesis | None:
+    """Take the next hypothesis before every validated step; None when there is none."""
+    valid = [one.hypothesis.step for one in found if one.finding == "validated"]
+    while queue:
+        guess = queue.pop(0)
+        if guess.step < min(valid, default=guess.step + 1):
+            return guess
+    return None
+
+
+def _tested(branches: Branches, guess: Hypothesis, propose: Proposer, rules: Rules) -> Tested:
+    """One hypothesis, whatever goes wrong with its correction or its replays."""
+    try:
+        change = propose(branches, guess)
+        if not isinstance(change, Nothing):
+            return tested(branches, guess, change, rules)
+    except TracekitError as error:
+        return untested(guess, f"no correction could be replayed: {error}")
+    if change.right:
+        return Tested(hypothesis=guess, finding="refuted", reason=change.why)
+    return untested(guess, change.why)
+
+
+def _none(trace: Trace, reason: str) -> Diagnosis:
+    return Diagnosis(trace_id=trace.id, abstained=reason)

@@ -1,0 +1,120 @@
+"""What debugging by intervention deals in: trials, hypotheses about them, and what became of those."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tracekit.replay.types import Intervention, Repair
+from tracekit.stats import Estimate
+
+Finding = Literal["validated", "partially validated", "refuted", "inconclusive"]
+"""What replays say of a hypothesis; `tracekit.analyzers.intervene.verdicts` has the definitions."""
+
+SCHEMA = "tracekit/diagnosis/1"
+"""Name and version of the schema of a `Diagnosis`."""
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """One attempt within a run: a plan and what was done about it (DoVer, section 3)."""
+
+    first: int
+    """Index of its first step."""
+    last: int
+    """Index of its last step."""
+    why: str
+    """What begins it: `start`, `plan` (planned again) or `restart` (the words say so)."""
+
+    def __contains__(self, step: int) -> bool:
+        """Whether a step lies in it."""
+        return self.first <= step <= self.last
+
+
+class Hypothesis(msgspec.Struct, frozen=True, kw_only=True):
+    """A guess at what broke a trial: this agent, at this step."""
+
+    trial: int
+    """Number of the trial, from 0."""
+    step: int
+    """Index of the step."""
+    agent: str
+    """Id of the agent that took it."""
+    probability: float
+    """Of the method, over the whole run, 0 to 1."""
+    by: str
+    """Name of the method."""
+    rationale: str = ""
+    """Why the method suspects it, in words."""
+
+
+class Tested(msgspec.Struct, frozen=True, kw_only=True):
+    """A hypothesis and what replays with its step corrected say of it."""
+
+    hypothesis: Hypothesis
+    """What was tested."""
+    finding: Finding
+    """What came of it."""
+    reason: str
+    """Why that, in words."""
+    change: Intervention | None = None
+    """The correction that was replayed; None where there was none to make."""
+    n: int = 0
+    """Replays with the correction, and as many without."""
+    rate_with: float = 0.0
+    """Share of successes with the correction, 0 to 1."""
+    rate_without: float = 0.0
+    """Share of successes with the step as recorded and the rest drawn anew, 0 to 1."""
+    difference: Estimate | None = None
+    """The first less the second, with its interval; None without replays."""
+    followed: float = 0.0
+    """Share of the replays in which something else than recorded really happened at the step."""
+    progress: Estimate | None = None
+    """Sub-goals reached with the correction less those without, as a share of all; None where
+    the system knows none."""
+
+
+class Diagnosis(
+    msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="schema", tag=SCHEMA
+):
+    """What interventions found out about one failed run."""
+
+    trace_id: str
+    """`id` of the trace."""
+    trials: tuple[Trial, ...] = ()
+    """Its attempts, in order."""
+    tested: tuple[Tested, ...] = ()
+    """Hypotheses in the order in which they were tested."""
+    replays: int = 0
+    """Replays made."""
+    repair: Repair | None = None
+    """What the findings suggest for runs to come; None where no hypothesis was validated."""
+    abstained: str | None = None
+    """Why nothing could be tested; None = something was."""
+
+    @property
+    def answer(self) -> Tested | None:
+        """The earliest validated hypothesis, which is the decisive one by definition."""
+        valid = [one for one in self.tested if one.finding == "validated"]
+        return min(valid, key=lambda one: one.hypothesis.step, default=None)
+
+
+class Gain(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repair is worth on fresh tasks: paired runs with it, without, and with another one."""
+
+    repair: Repair
+    """The repair that the findings suggest."""
+    n: int
+    """Fresh tasks; each is run once in each way with the same seed."""
+    before: Estimate
+    """Share of successes of the system as it is."""
+    after: Estimate
+    """The same with the repair."""
+    random: Estimate
+    """The same with a repair drawn at random for each task from those that the system can take."""
+    gain: Estimate
+    """`after` less `before`, paired."""
+    over_random: Estimate
+    """`after` less `random`, paired."""
+    random_gain: Estimate
+    """`random` less `before`, paired."""
