@@ -16,7 +16,9 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 from tracekit.errors import UsageError
+from tracekit.folds import question_key
 from tracekit.prm.meter import Meter
+from tracekit.prm.targets import Origin, Target, system_of
 from tracekit.prm.tree import Node, Settings, Settled, select
 from tracekit.prm.walk import Recorded, drawn
 from tracekit.protocols import Replayable
@@ -61,10 +63,27 @@ class Values(NamedTuple):
     """A whole run and what the states on its way were worth."""
 
     trace: Trace
+    begin: float
+    """Probability of success before the first step, 0 to 1."""
     values: tuple[float, ...]
-    """Probability of success after each step, 0 to 1."""
+    """Probability of success after each step."""
     visits: tuple[int, ...]
-    """Rollouts that each rests on."""
+    """Rollouts that each rests on, that before the first step first."""
+
+    def targets(self, source: Origin, seed: int) -> Iterator[Target]:
+        """Rows of a file of targets (`tracekit.prm.targets`), one for each prefix."""
+        trace = self.trace
+        for step, value in enumerate((self.begin, *self.values), -1):
+            yield Target(
+                trace=trace.id,
+                step=step,
+                value=value,
+                weight=float(self.visits[step + 1]),
+                source=source,
+                problem=question_key(trace),
+                system=system_of(trace),
+                seed=seed,
+            )
 
 
 def grow(system: Replayable, task: Task, settings: Settings | None = None, seed: int = 0) -> Grown:
@@ -177,9 +196,14 @@ def _valued(end: Tree) -> Values:
         above = node.parent.state.checkpoint
         assert above is not None
         for step in range(above.step, until):
-            values[step], visits[step] = (node.mean + 1) / 2, node.visits
+            values[step], visits[step] = _share(node), node.visits
         node, until = node.parent, above.step
-    return Values(trace, tuple(values), tuple(visits))
+    return Values(trace, _share(node), tuple(values), (node.visits, *visits))
+
+
+def _share(node: Tree) -> float:
+    """The mean reward as a probability."""
+    return (node.mean + 1) / 2
 
 
 def continuations(system: Replayable, trace: Trace, n: int, seed: int = 0) -> Values:
@@ -190,12 +214,17 @@ def continuations(system: Replayable, trace: Trace, n: int, seed: int = 0) -> Va
     if n < 1:
         raise UsageError("a value needs at least one continuation")
     run = Recorded.of(system, trace)
-    values = [float(system.check(trace).status == "success")] * len(trace.steps)
-    visits = [1] * len(trace.steps)
-    starts = [point.step for point in run.choices]
-    for point, before in zip(run.choices[1:], starts, strict=False):
+    begin, count = 0.0, len(trace.steps)
+    values = [float(system.check(trace).status == "success")] * count
+    visits = [n] * (count + 1)
+    for number, point in enumerate(run.choices):
         ends = (outcome(system, point, None, drawn(seed, (point.step, k))) for k in range(n))
         rate = sum(end.status == "success" for end in ends) / n
-        for step in range(before, point.step):
-            values[step], visits[step] = rate, n
-    return Values(trace, tuple(values), tuple(visits))
+        if number == 0:
+            begin = rate
+            continue
+        for step in range(run.choices[number - 1].step, point.step):
+            values[step] = rate
+    for step in range(run.choices[-1].step if run.choices else 0, count):
+        visits[step + 1] = 1
+    return Values(trace, begin, tuple(values), tuple(visits))

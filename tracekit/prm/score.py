@@ -8,7 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from tracekit.prm.rank import log_odds
-from tracekit.protocols import ValueFunction
+from tracekit.protocols import Doubting, ValueFunction
 from tracekit.trace import Trace
 
 
@@ -81,6 +81,7 @@ def score(trace: Trace, values: ValueFunction) -> RunScore:
         begin=begin,
         steps=steps,
         agents=_agents(steps),
+        warnings=tuple(values.doubts(trace)) if isinstance(values, Doubting) else (),
     )
 
 
