@@ -16,6 +16,8 @@ from tracekit_cli import entry
 COMMANDS = (
     "demo",
     "attribute",
+    "gate",
+    "influence",
     "ingest",
     "capture",
     "export",
@@ -23,6 +25,7 @@ COMMANDS = (
     "label",
     "train",
     "eval",
+    "reproduce",
     "replay",
     "sandbox",
     "push",
@@ -37,6 +40,9 @@ COMMANDS = (
 )
 """Every command, in the order of the help; each is `tracekit_cli/commands/NAME.py:command`, or
 `...:app` for a group of commands."""
+
+CONFIGURED = ("attribute", "gate", "export", "eval")
+"""Commands that take defaults from the project's configuration."""
 
 EPILOG = """Exit codes: 0 clean, 1 a gate was hit, 2 usage, 3 some input unreadable, 4 something
 needed is missing, 130 interrupted. Data goes to stdout, everything else to stderr.
@@ -96,21 +102,34 @@ def _debug(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help="Print the version and leave."
         ),
     ] = False,
-    debug: Annotated[
+    debug: Annotated[  # noqa: ARG001
         bool,
         typer.Option(
             "--debug", callback=_debug, help="Show the traceback of an error (or TRACEKIT_DEBUG=1)."
         ),
     ] = False,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Defaults of options, instead of the nearest tracekit.toml or pyproject.toml.",
+        ),
+    ] = None,
 ) -> None:
     """Which agent broke a run, at which step, why, and how sure that is.
 
     Point it at a folder of logs of multi-agent LLM systems: formats are detected, runs that failed
     are explained. Start with `tracekit demo`, go on with `tracekit attribute YOUR_LOGS/`.
     """
+    if config is None and context.invoked_subcommand not in CONFIGURED:
+        return
+    from tracekit_cli import defaults  # after the short answers: it loads the library
+
+    context.default_map = defaults.default_map(defaults.found(config).config)

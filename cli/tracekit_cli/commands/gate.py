@@ -1,0 +1,211 @@
+"""`tracekit gate`: may this build go on?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.padding import Padding
+from rich.text import Text
+
+from tracekit.errors import InputError, UsageError
+from tracekit.export.verdicts.judged import Judged, judged
+from tracekit.export.verdicts.junit import Junit
+from tracekit.export.verdicts.sarif import Sarif
+from tracekit.gate import baseline as baselines
+from tracekit.gate import github as runner
+from tracekit.gate import words
+from tracekit.gate.decision import Decision, decide
+from tracekit.gate.rules import check, usual
+from tracekit.store import atomic
+from tracekit_cli import options
+from tracekit_cli.commands.attribute import (
+    GATE,
+    CorpusOption,
+    HtmlOption,
+    KeyEnvOption,
+    LlmOption,
+    MethodOption,
+    ModelOption,
+    OutcomeFromOption,
+    SeedOption,
+    SetOption,
+    SystemOption,
+    close,
+)
+from tracekit_cli.judging import Asked, judging
+from tracekit_cli.output import emit, note, show
+from tracekit_cli.verdicts import write_report
+
+BaselineOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Failures that are known: only what is new ends the gate."),
+]
+FailOnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-on",
+        metavar="RULE,...",
+        help="any-failure, new-failures, more-failures, missing-runs, unknown-outcomes, "
+        "agent:NAME, mode:CODE; repeatable, or by comma.",
+    ),
+]
+AcceptOption = Annotated[
+    bool, typer.Option("--accept", help="Write the baseline as it is now, and pass.")
+]
+TightenOption = Annotated[
+    bool,
+    typer.Option("--tighten", help="If it passes, take what is fixed out of the baseline."),
+]
+SarifOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write SARIF 2.1.0.")]
+JunitOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write JUnit XML.")]
+GithubOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--github/--no-github",
+        help="Annotations and a step summary; by itself where GITHUB_ACTIONS is set.",
+    ),
+]
+
+
+def command(
+    paths: options.Logs,
+    baseline: BaselineOption = None,
+    fail_on: FailOnOption = None,
+    accept: AcceptOption = False,
+    tighten: TightenOption = False,
+    sarif: SarifOption = None,
+    junit: JunitOption = None,
+    html: HtmlOption = None,
+    github: GithubOption = None,
+    json: options.Json = False,
+    method: MethodOption = None,
+    model: ModelOption = None,
+    set: SetOption = None,
+    seed: SeedOption = 0,
+    outcome_from: OutcomeFromOption = None,
+    with_answer: options.WithAnswer = False,
+    corpus: CorpusOption = None,
+    system: SystemOption = "",
+    llm: LlmOption = "",
+    key_env: KeyEnvOption = "",
+    format: options.Format = None,
+    redact: options.Redact = True,
+    pii: options.Pii = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Stop a build for failed runs, and say which agent and step broke each.
+
+    Without a baseline any failed run ends the gate; with one, what the baseline does not hold:
+    cases that failed less, and cases that are gone. Runs of one task are one case, whatever
+    their ids.
+
+    \b
+    Exit codes: 0 passed, 1 a rule ended it, 2 usage, 3 nothing to judge by (no run, no known
+    outcome, unreadable logs), 4 something needed is missing.
+
+    \b
+    Examples:
+      tracekit gate runs/ --outcome-from outcomes.csv
+      tracekit gate runs/ --baseline base.json --accept
+      tracekit gate runs/ --baseline base.json --fail-on new-failures --sarif tracekit.sarif
+      tracekit gate runs/ --fail-on agent:Planner,mode:FM-3.2 --baseline base.json
+    """
+    names = [name.strip() for text in fail_on or () for name in text.split(",") if name.strip()]
+    check(names, has_baseline=baseline is not None)
+    if (accept or tighten) and baseline is None:
+        raise UsageError("--accept and --tighten write a baseline: name it, --baseline FILE")
+    asked = Asked(
+        paths=tuple(paths),
+        method=method,
+        model=model,
+        set=tuple(set or ()),
+        seed=seed,
+        with_answer=with_answer,
+        outcome_from=outcome_from,
+        format=format,
+        corpus=tuple(corpus or ()),
+        system=system,
+        llm=llm,
+        key_env=key_env,
+        redact=redact,
+        pii=pii,
+        quiet=quiet,
+    )
+    base = None if baseline is None or accept else baselines.read(baseline)
+    with judging(asked) as made:
+        known = list(judged(made))
+    unread = close(made, made.request)
+    _write(known, sarif=sarif, junit=junit, quiet=quiet)
+    if html is not None:
+        made.pairs = [(one.trace, one.verdict) for one in known if one.trace.failed is not False]
+        write_report(html, made, quiet=quiet)
+    config = {**asked.resolved(), "baseline": str(baseline) if baseline else None}
+    if accept and baseline is not None:
+        _accept(known, baseline, config)
+        raise typer.Exit(unread)
+    decision = decide(known, base, names, {**config, "fail_on": names or list(usual(base))})
+    _tell(decision, json=json, github=_on_github(github), quiet=quiet)
+    if tighten and decision.passed and baseline is not None and base is not None:
+        baselines.write(baseline, baselines.tightened(base, baselines.tally(known, config)))
+        note(f"wrote {baseline}", quiet=quiet)
+    raise typer.Exit(unread if decision.passed else GATE)
+
+
+def _on_github(asked: bool | None) -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true" if asked is None else asked
+
+
+def _write(known: Sequence[Judged], *, sarif: Path | None, junit: Path | None, quiet: bool) -> None:
+    """The files that other tools read, before anything is decided."""
+    pairs = [(one.trace, one.verdict) for one in known]
+    for path, exporter in ((sarif, Sarif()), (junit, Junit())):
+        if path is not None:
+            with atomic(path) as stream:
+                stream.write(exporter.encode(pairs))
+            note(f"wrote {path}", quiet=quiet)
+
+
+def _accept(known: Sequence[Judged], path: Path, config: dict[str, Any]) -> None:
+    """The failures of today become the known ones."""
+    now = baselines.tally(known, config)
+    if not now.cases:
+        raise InputError("no run has a known outcome: --outcome-from says who knows")
+    baselines.write(path, now)
+    show(
+        f"accepted: {now.failures} failures in {now.runs} runs of {len(now.cases)} cases are known "
+        f"from now on, {path}"
+    )
+
+
+def _hanging(line: str) -> Padding:
+    """A line whose continuations are indented as it is."""
+    text = line.lstrip(" ")
+    return Padding(Text(text), (0, 0, 0, len(line) - len(text)), expand=False)
+
+
+def _tell(decision: Decision, *, json: bool, github: bool, quiet: bool) -> None:
+    """The decision on stdout; with `github` for its runner as well.
+
+    Annotations follow the text, or go to stderr where stdout is JSON: the runner reads both.
+    """
+    commands = list(runner.annotations(decision, os.environ.get("GITHUB_WORKSPACE")))
+    text = "".join(line + "\n" for line in words.lines(decision))
+    if json:
+        emit(words.as_json(decision))
+    elif github:
+        emit(runner.quiet(text).encode("utf-8", "replace"))
+        emit("".join(f"{line}\n" for line in commands).encode("utf-8", "replace"))
+    else:
+        show(*map(_hanging, words.lines(decision)))
+    if not github:
+        return
+    if json:
+        sys.stderr.write("".join(f"{line}\n" for line in commands))
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        runner.append_summary(summary, words.markdown(decision))
+        note(f"wrote the summary of the step, {summary}", quiet=quiet)
