@@ -4,7 +4,13 @@ from collections import Counter
 
 import pytest
 
-from tracekit.analyzers.baselines import Constant, FirstSpeaker, LastSpeaker, Random
+from tracekit.analyzers.baselines import (
+    Constant,
+    FirstSpeaker,
+    LastSpeaker,
+    PositionPrior,
+    Random,
+)
 from tracekit.analyzers.first_error import FirstError
 from tracekit.context import Context
 from tracekit.errors import UsageError
@@ -16,7 +22,7 @@ from tracekit.trace import Label
 TALK = make_trace(
     "talk", [("user", "please"), ("A", "one"), ("B", "two"), ("A", "three"), ("user", "thanks")]
 )
-ALL = (Random(), Constant(), FirstSpeaker(), LastSpeaker(), FirstError())
+ALL = (Random(), Constant(), PositionPrior(), FirstSpeaker(), LastSpeaker(), FirstError())
 
 
 def labelled(id, step, steps=6):
@@ -86,6 +92,27 @@ def test_constant_is_fitted_to_the_commonest_step_the_earliest_among_equals():
 def test_constant_cannot_be_fitted_without_labels():
     with pytest.raises(UsageError, match="label"):
         Constant().fit([TALK], Context())
+
+
+def test_position_prior_counts_tenths_and_spreads_each_over_its_steps():
+    traces = [labelled("a", 19, 20), labelled("b", 18, 20), labelled("c", 9, 10)]
+    fitted = PositionPrior().fit([*traces, TALK], Context())
+    assert isinstance(fitted, Fitted)
+    assert fitted.seen() == {fingerprint(trace) for trace in traces}
+    assert fitted.shares == (1 / 13,) * 9 + (4 / 13,)
+    chances = fitted.attribute(labelled("new", 0, 20), Context()).suspects
+    by_step = {suspect.step: suspect.probability for suspect in chances}
+    assert by_step[18] == by_step[19] == pytest.approx(2 / 13)
+    assert by_step[0] == by_step[17] == pytest.approx(0.5 / 13)
+    assert [suspect.step for suspect in chances[:3]] == [18, 19, 0]
+
+
+def test_position_prior_spares_people_and_knows_nothing_before_it_is_fitted():
+    chances = PositionPrior().attribute(TALK, Context()).suspects
+    assert [c.probability for c in chances] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0, 0])
+    assert PositionPrior().seen() == frozenset()
+    with pytest.raises(UsageError, match="label"):
+        PositionPrior().fit([TALK], Context())
 
 
 def test_first_error_blames_whoever_asked_for_it():

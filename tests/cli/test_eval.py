@@ -65,3 +65,23 @@ def test_no_benchmark_there(run, tmp_path):
     done = run("eval", "all", "--data", tmp_path, "-m", "random")
     assert done.code != 0
     assert "none of the known benchmarks" in done.err
+
+
+def test_done_again_it_is_the_same_until_the_data_change(run, root, tmp_path):
+    page, made = tmp_path / "board.html", tmp_path / "made.json"
+    done = run("eval", "all", "--data", root, "-m", "random", "--html", page, "--manifest", made)
+    assert done.code == 0
+    assert "who-and-when" in page.read_text()
+    again = run("reproduce", made, "--data", root)
+    assert again.code == 0, again.err
+    assert "the same data and the same figures: who-and-when (4 runs), mast (4 runs)" in (
+        " ".join(again.out.split())
+    )
+    lay.who_and_when(root, "r9", "Where is 9?", ["human", "A", "B"], 1)
+    other = run("reproduce", made, "--data", root, "--json")
+    assert other.code == 1
+    said = json.loads(other.out)
+    assert not said["same"]
+    assert said["differences"] == ["who-and-when: other runs or labels (4 then, 5 now)"]
+    nothing = run("reproduce", root / "nothing.json", "--data", root)
+    assert nothing.code == 4

@@ -61,7 +61,9 @@ def test_by_hand():
 def test_references_are_always_there():
     found = board([toys.Silent()])
     methods = [r.method for r in found.rows if r.subset == "all"]
-    assert methods == ["silent", "constant", "first-speaker", "last-speaker", "uniform"]
+    assert methods == [
+        "silent", "constant", "position-prior", "first-speaker", "last-speaker", "uniform",
+    ]  # fmt: skip
     named = board(["constant", toys.Silent()])
     assert [r.method for r in named.rows][:2] == ["constant", "silent"]
 
@@ -244,7 +246,7 @@ def test_json_is_the_board_without_cases():
     again = msgspec.json.decode(tables.as_json(found), type=Leaderboard)
     assert again == msgspec.structs.replace(found, cases=())
     lines = [json.loads(line) for line in tables.cases_jsonl(found)]
-    assert len(lines) == 24 * 5
+    assert len(lines) == 24 * 6
     assert {"method", "trace_id", "gold_step", "gold_agent", "scores"} <= set(lines[0])
 
 
@@ -299,5 +301,5 @@ def test_it_is_public_and_takes_a_config():
 def test_progress_is_told():
     told = []
     board([toys.Silent()], seeds=(0, 1), progress=lambda *event: told.append(event))
-    assert [(done, total) for done, total, _ in told] == [(i, 10) for i in range(1, 11)]
+    assert [(done, total) for done, total, _ in told] == [(i, 12) for i in range(1, 13)]
     assert told[0][2] == "silent, seed 0"

@@ -155,7 +155,9 @@ def test_labels_without_steps_give_dashes_not_zeros(root):
     board = evaluate("mast", [Modal()], root, folds=2)
     assert row(board, "modal").cells == {}
     assert [r.method for r in board.rows] == ["modal", "frequent-modes"]
-    assert board.idle == ("constant", "first-speaker", "last-speaker", "uniform")
+    assert board.idle == (
+        "constant", "first-speaker", "last-speaker", "position-prior", "uniform",
+    )  # fmt: skip
     assert "Left out" in tables.as_text(board)
     assert board.pairs == ()
     alone = evaluate("mast", ["constant"], root, folds=2)
@@ -257,7 +259,7 @@ def test_agents_without_steps(tmp_path):
     assert cells["pair_micro"].value == 0.5
     assert cells["pair_macro"].value == pytest.approx(1 / 3, abs=1e-6)
     assert row(board, "uniform").cells["agent"].value == pytest.approx(2 / 3, abs=1e-6)
-    assert board.idle == ("constant",)
+    assert board.idle == ("constant", "position-prior")
 
 
 # --- the Hub ---

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tracekit.attribution import Attribution, Method, Suspect
-from tracekit.report.html import SCRIPTS, STYLES, _static, render, totals, write_html
+from tracekit.report.html import SCRIPTS, STYLES, render, static, totals, write_html
 from tracekit.report.view import run_view
 from tracekit.trace import Agent, Outcome, Source, Step, Trace
 
@@ -173,7 +173,7 @@ def test_ids_are_unique(pairs):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_reach_for_nothing_outside_and_parse_no_text(name):
-    script = _static(name)
+    script = static(name)
     for word in (
         *("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser"),
         *(
@@ -193,7 +193,7 @@ def test_scripts_reach_for_nothing_outside_and_parse_no_text(name):
 
 @pytest.mark.parametrize("name", STYLES)
 def test_styles_load_nothing(name):
-    assert not re.search(r"url\(|@import|</style", _static(name))
+    assert not re.search(r"url\(|@import|</style", static(name))
 
 
 def test_huge_texts_are_cut_and_the_file_stays_modest():

@@ -1,4 +1,4 @@
-"""What a method has to beat: chance, a constant step, the first and the last speaker.
+"""What a method has to beat: chance, a constant step, a usual place, the first and last speaker.
 
 People and system prompts are never blamed (`signals.roles.candidates`), except by `constant`,
 which does not look. None of them reads a word of the log.
@@ -22,6 +22,8 @@ from tracekit.trace import Trace
 
 TRACE = frozenset({"trace"})
 VERSION = "1"
+TENTHS = 10
+"""Parts of a run that `position-prior` tells apart."""
 
 
 class Random:
@@ -80,6 +82,56 @@ class Constant:
             raise UsageError("constant: no trace has a label with a step")
         best = min(counts, key=lambda step: (-counts[step], step))
         return Constant(best, frozenset(seen))
+
+
+class PositionPrior:
+    """How far into a run the decisive step lies, and nothing else.
+
+    Tenths of the run, in steps, each with the share of labels that lay in it (one more than were
+    counted, so that none is 0); a tenth's share is spread evenly over its steps.
+    """
+
+    name: ClassVar[str] = "position-prior"
+    needs: ClassVar[frozenset[str]] = TRACE
+    name_blind: ClassVar[bool] = True
+
+    def __init__(
+        self, shares: tuple[float, ...] = (1 / TENTHS,) * TENTHS, seen: frozenset[str] = frozenset()
+    ) -> None:
+        self.shares = shares
+        self._seen = seen
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """Of equally likely steps the earliest comes first; unfitted, every tenth is as likely."""
+        settings(context, self.name)
+        chances = np.zeros(len(trace.steps))
+        blamable = list(candidates(trace))
+        tenth = np.array([_tenth(step, len(trace.steps)) for step in blamable])
+        held = np.bincount(tenth, minlength=TENTHS)
+        chances[blamable] = np.array(self.shares)[tenth] / held[tenth]
+        method = Method(name=self.name, version=VERSION)
+        return verdict(trace, method, chances / chances.sum())
+
+    def seen(self) -> frozenset[str]:
+        """Fingerprints of the traces the shares were counted on; none for the default."""
+        return self._seen
+
+    def fit(self, traces: Iterable[Trace], context: Context) -> PositionPrior:
+        """Counts the first labelled step of each run; raises `UsageError` without any."""
+        counts = np.ones(TENTHS)
+        seen = set()
+        for trace in traces:
+            steps = {label.step for label in trace.labels if label.step is not None}
+            if steps:
+                counts[_tenth(min(steps), len(trace.steps))] += 1
+                seen.add(fingerprint(trace))
+        if not seen:
+            raise UsageError("position-prior: no trace has a label with a step")
+        return PositionPrior(tuple((counts / counts.sum()).tolist()), frozenset(seen))
+
+
+def _tenth(step: int, steps: int) -> int:
+    return min(TENTHS - 1, step * TENTHS // steps)
 
 
 class FirstSpeaker:

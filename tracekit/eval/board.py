@@ -110,6 +110,8 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     """What the labels mean."""
     base: int
     """What the source counts its first step as; verdicts and labels count from 0 here."""
+    data: str
+    """SHA-256 over the runs that were scored and their labels, whatever their order and paths."""
     scorer: Scorer
     """`strict` or `official`."""
     lenient: bool

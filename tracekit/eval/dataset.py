@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 
 from tracekit.errors import InputError, Problem
 from tracekit.eval.extra import Vocabulary
+from tracekit.folds import fingerprint
 from tracekit.protocols import Benchmark
 from tracekit.trace import Definition, Label, Trace
 
@@ -47,6 +49,15 @@ class Dataset(msgspec.Struct, frozen=True):
     def subsets(self) -> list[str]:
         """Names of the parts, sorted; empty when the benchmark has none."""
         return sorted({item.subset for item in self.items if item.subset})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the histories, questions and labels of the runs, in no order: 64 hex digits."""
+        lines = sorted(
+            msgspec.json.encode([fingerprint(item.trace), item.group, item.labels])
+            for item in self.items
+        )
+        return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
     @property
     def has_steps(self) -> bool:

@@ -43,7 +43,7 @@ from tracekit.folds import fingerprint, grouped_folds
 from tracekit.metrics import Case
 from tracekit.protocols import Analyzer, Benchmark, Fitted
 
-REFERENCES = ("constant", "first-speaker", "last-speaker")
+REFERENCES = ("constant", "position-prior", "first-speaker", "last-speaker")
 """Methods that stand in every table besides `uniform`, the expectation of a blind guess."""
 
 Progress = Callable[[int, int, str], None]
@@ -106,6 +106,7 @@ def compare(
         benchmark=bench.name,
         definition=bench.definition,
         base=bench.base,
+        data=dataset.digest,
         scorer=config.scorer,
         lenient=config.scorer == "official",
         with_answer=config.with_answer,
@@ -154,7 +155,8 @@ def _idle(dataset: Dataset) -> frozenset[str]:
     """The references that have nothing to say where no step, or no agent either, is labelled."""
     if dataset.has_steps:
         return frozenset()
-    return frozenset({"constant"} if dataset.has_agents else {*REFERENCES, EXPECTED})
+    fitted = {"constant", "position-prior"}
+    return frozenset(fitted if dataset.has_agents else {*REFERENCES, EXPECTED})
 
 
 def _entry(analyzer: Analyzer, dataset: Dataset, config: EvalConfig) -> Entry:

@@ -44,8 +44,7 @@ def as_rich(suite: Suite) -> list[RenderableType]:
             last = f"{row.abstained:g}\n{row.failed:g}"
             table.add_row(*map(Text, (name, method, *figures, last)), end_section=False)
         table.add_section()
-    lines = [NOTE, *_overlap_lines(suite), *_calibration_lines(suite)]
-    return [table, Text("\n".join(lines), style="dim")]
+    return [table, Text("\n".join(remarks(suite)), style="dim")]
 
 
 def as_text(suite: Suite, width: int = 80) -> str:
@@ -82,8 +81,13 @@ def summary(suite: Suite) -> list[str]:
         for board in suite.boards
         for row in _whole(board)
     ]
-    told = [NOTE, *_overlap_lines(suite), *_calibration_lines(suite)]
-    return ["# All benchmarks", "", *tables.markdown(heads, lines), *(f"- {x}" for x in told), ""]
+    told = [f"- {remark}" for remark in remarks(suite)]
+    return ["# All benchmarks", "", *tables.markdown(heads, lines), *told, ""]
+
+
+def remarks(suite: Suite) -> list[str]:
+    """What holds for all benchmarks together, in sentences: what they share, and calibration."""
+    return [NOTE, *_overlap_lines(suite), *_calibration_lines(suite)]
 
 
 def as_json(suite: Suite) -> bytes:

@@ -70,10 +70,10 @@ def render(
     """
     shown = Shown(text=text_limit, top=top)
     runs = [run_view(number, *pair, shown) for number, pair in enumerate(pairs, 1)]
-    style = "\n".join(map(_static, STYLES))
-    script = "(() => {\n" + "\n".join(map(_static, SCRIPTS)) + "\n})();"
+    style = "\n".join(map(static, STYLES))
+    script = "(() => {\n" + "\n".join(map(static, SCRIPTS)) + "\n})();"
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             title=one_line(title, 200),
@@ -81,9 +81,9 @@ def render(
             runs=runs,
             methods=sorted({run.method for run in runs}),
             states=STATES,
-            policy=_policy([_static(EARLY), script], [style]),
+            policy=policy([static(EARLY), script], [style]),
             style=Markup(style),  # noqa: S704 (our own files)
-            early=Markup(_static(EARLY)),  # noqa: S704
+            early=Markup(static(EARLY)),  # noqa: S704
             script=Markup(script),  # noqa: S704
             version=__version__,
         )
@@ -132,7 +132,7 @@ def data_block(run: RunView) -> str:
     return text
 
 
-def _policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
+def policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
     """The Content-Security-Policy that admits exactly these elements."""
     return "; ".join(
         (
@@ -153,12 +153,14 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _static(name: str) -> str:
+def static(name: str) -> str:
+    """One of our own style sheets or scripts."""
     return files("tracekit.report").joinpath("static", name).read_text("utf-8").strip()
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Templates that escape whatever they are given."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tracekit.report"),
         autoescape=True,

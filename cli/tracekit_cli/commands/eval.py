@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
-from tracekit.analyzers.models import load_model
-from tracekit.errors import Problem, UsageError
-from tracekit.eval import suite_tables, tables
+from tracekit.errors import UsageError
 from tracekit.eval.config import EvalConfig, Protocol, Scorer
-from tracekit.eval.leaderboard import Progress, evaluate
-from tracekit.eval.suite import evaluate_all
-from tracekit.llm.retry import silence
-from tracekit.protocols import Analyzer
-from tracekit.store import atomic
+from tracekit.eval.manifest import encode
 from tracekit_cli import options
-from tracekit_cli.output import emit, note, report_problems, show
-from tracekit_cli.progress import bar
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-ALL = "all"
-"""The benchmark that is every benchmark found."""
+from tracekit_cli.evaluation import Job, evaluated, write
+from tracekit_cli.output import emit, report_problems, show
 
 DEFAULTS = EvalConfig()
 
@@ -85,6 +72,14 @@ ScorerOption = Annotated[
 MarkdownOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also write the table as Markdown.")
 ]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Also write a page with pictures, for a browser."),
+]
+ManifestOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Also write what `tracekit reproduce` needs to do it again."),
+]
 CasesOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also write each case as a JSON line.")
 ]
@@ -104,13 +99,16 @@ def command(
     with_answer: options.WithAnswer = False,
     json: options.Json = False,
     markdown: MarkdownOption = None,
+    html: HtmlOption = None,
     cases: CasesOption = None,
+    manifest: ManifestOption = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Score methods on a labelled benchmark, with intervals.
 
-    Constants, first and last speaker and chance stand beside the methods in every table. Steps count when the integer is right, agents when the normalised name is; abstentions are
-    wrong; the denominator is every case. Fitted methods are scored out of fold. The benchmark
+    Constants, a usual place, first and last speaker and chance stand beside the methods in every
+    table. Steps count when the integer is right, agents when the normalised name is; abstentions
+    are wrong; the denominator is every case. Fitted methods are scored out of fold. The benchmark
     `all` is every one found in DIR.
 
     \b
@@ -128,59 +126,22 @@ def command(
         scorer=_scorer(scorer),
         with_answer=with_answer,
     )
-    names: list[str | Analyzer] = [] if model is None else [load_model(model)]
-    names += [name.strip() for given in method or () for name in given.split(",") if name.strip()]
-    if not names:
-        raise UsageError("nothing to score: name a method (-m) or a model (--model)")
-    silence()  # a method may ask a model
-    with bar("evaluating", None, quiet=quiet) as tick:
-        told = _told(benchmark, names, data, config, lambda _done, _total, what: tick(what))
+    named = [name.strip() for given in method or () for name in given.split(",") if name.strip()]
+    job = Job(benchmark=benchmark, methods=tuple(named), model=model, data=data, config=config)
+    found = evaluated(job, quiet=quiet)
     if json:
-        emit(told.json.rstrip(b"\n") + b"\n")
+        emit(found.json() + b"\n")
     else:
-        show(*told.shown)
+        show(*found.rich())
     if markdown is not None:
-        _write(markdown, told.markdown.encode(), quiet=quiet)
+        write(markdown, found.markdown(), quiet=quiet)
+    if html is not None:
+        write(html, found.html(), quiet=quiet)
     if cases is not None:
-        _write(cases, b"".join(told.cases), quiet=quiet)
-    raise typer.Exit(report_problems(told.problems, quiet=quiet))
-
-
-class Told(NamedTuple):
-    """A result in every form."""
-
-    json: bytes
-    shown: list[RenderableType]
-    markdown: str
-    cases: Iterator[bytes]
-    problems: tuple[Problem, ...]
-
-
-def _told(
-    benchmark: str,
-    methods: list[str | Analyzer],
-    data: str,
-    config: EvalConfig,
-    progress: Progress,
-) -> Told:
-    """One benchmark's leaderboard, or that of all."""
-    if benchmark == ALL:
-        suite = evaluate_all(methods, data, config, progress=progress)
-        return Told(
-            suite_tables.as_json(suite),
-            suite_tables.as_rich(suite),
-            suite_tables.as_markdown(suite),
-            suite_tables.cases_jsonl(suite),
-            suite.problems,
-        )
-    board = evaluate(benchmark, methods, data, config, progress=progress)
-    return Told(
-        tables.as_json(board),
-        tables.as_rich(board),
-        tables.as_markdown(board),
-        tables.cases_jsonl(board),
-        board.problems,
-    )
+        write(cases, b"".join(found.cases()), quiet=quiet)
+    if manifest is not None:
+        write(manifest, encode(found.manifest()), quiet=quiet)
+    raise typer.Exit(report_problems(found.problems, quiet=quiet))
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -204,9 +165,3 @@ def _protocol(text: str) -> Protocol:
     if text == "lodo":
         return "lodo"
     raise UsageError(f"--protocol {text}: known are folds and lodo")
-
-
-def _write(path: Path, content: bytes, *, quiet: bool) -> None:
-    with atomic(path) as stream:
-        stream.write(content)
-    note(f"wrote {path}", quiet=quiet)

@@ -1,0 +1,58 @@
+"""`tracekit reproduce`: an evaluation once more, from its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tracekit.eval.manifest import differences, read
+from tracekit_cli import options
+from tracekit_cli.evaluation import Job, evaluated
+from tracekit_cli.output import emit_json, report_problems, show
+
+DIFFERS = 1
+"""Exit code when data or figures are not those of the manifest."""
+
+ManifestArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="What `tracekit eval --manifest` wrote.")
+]
+DataOption = Annotated[
+    str, typer.Option("--data", metavar="DIR", help="Where the data lie on this machine.")
+]
+
+
+def command(
+    manifest: ManifestArgument,
+    data: DataOption,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Do an evaluation again and say whether the data and the figures are the same.
+
+    Exit code 0: both are, byte for byte; 1: something differs, and what.
+
+    \b
+    Examples:
+      tracekit eval who-and-when -m linear --data labeled/ --manifest linear.json
+      tracekit reproduce linear.json --data labeled/
+    """
+    then = read(manifest)
+    job = Job(
+        benchmark=then.benchmark,
+        methods=then.methods,
+        model=then.model,
+        data=data,
+        config=then.config,
+    )
+    again = evaluated(job, quiet=quiet)
+    found = differences(then, again.manifest())
+    if json:
+        emit_json({"same": not found, "differences": found, "manifest": msgspec.to_builtins(then)})
+    else:
+        names = ", ".join(f"{name} ({board.n} runs)" for name, board in then.boards.items())
+        show(*(found or [f"the same data and the same figures: {names}"]))
+    code = report_problems(again.problems, quiet=quiet)
+    raise typer.Exit(DIFFERS if found else code)
