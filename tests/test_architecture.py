@@ -53,6 +53,7 @@ ROOMS_OF = {
     "torch": ["tracekit_models"],
     "jinja2": ["tracekit.report"],
     "markupsafe": ["tracekit.report"],
+    "pytest": ["tracekit.testing.plugin", "tracekit_cli.pytest_door"],
     "rich": ["tracekit.report", "tracekit.eval", "tracekit_cli"],
     "typer": ["tracekit_cli"],
 }

@@ -37,7 +37,7 @@ def value(text: str) -> str:
     return data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def annotations(decision: Decision, root: str | None = None) -> Iterator[str]:
+def commands(decision: Decision, root: str | None = None) -> Iterator[str]:
     """A workflow command for each run that a rule speaks of, at most as many as GitHub shows.
 
     Files are named relative to `root`, the checkout; a log elsewhere is named in the text only.

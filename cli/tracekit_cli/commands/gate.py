@@ -193,7 +193,7 @@ def _tell(decision: Decision, *, json: bool, github: bool, quiet: bool) -> None:
 
     Annotations follow the text, or go to stderr where stdout is JSON: the runner reads both.
     """
-    commands = list(runner.annotations(decision, os.environ.get("GITHUB_WORKSPACE")))
+    commands = list(runner.commands(decision, os.environ.get("GITHUB_WORKSPACE")))
     text = "".join(line + "\n" for line in words.lines(decision))
     if json:
         emit(words.as_json(decision))
