@@ -27,6 +27,7 @@ COMMANDS = (
     "eval",
     "reproduce",
     "replay",
+    "debug",
     "sandbox",
     "push",
     "pull",

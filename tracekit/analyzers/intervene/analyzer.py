@@ -65,7 +65,9 @@ def unproven(found: Diagnosis) -> str:
         f"step {one.hypothesis.step} {one.finding}"
         for one in sorted(found.tested, key=lambda one: one.hypothesis.step)
     )
-    return f"no correction of a suspected step changed how the run ends ({steps})"
+    return (
+        f"no correction changed how the run ends: {steps or 'all suspects are right as they are'}"
+    )
 
 
 def verdict_of(trace: Trace, method: Method, found: Diagnosis) -> Attribution:

@@ -35,27 +35,20 @@ BLANK = "(not told)"
 """What stands for the expected answer where a reason holds it."""
 
 
-class Nothing(msgspec.Struct, frozen=True):
-    """There is no correction to replay."""
-
-    why: str
-    """Why not, in words."""
-    right: bool = False
-    """Whether that is because the step is as it should be."""
+Proposer = Callable[[Branches, Hypothesis], Intervention | None]
+"""From a run that can be replayed and a hypothesis to the change at its step; None for no change."""
 
 
-Proposer = Callable[[Branches, Hypothesis], Intervention | Nothing]
-"""From a run that can be replayed and a hypothesis to the change at its step."""
+def source_of(context: Context, system: Replayable, source: str, model: str) -> str:
+    """Who is to correct; `auto` means the first of the three that is to be had."""
+    if source != "auto":
+        return source
+    knows = isinstance(system, Corrector)
+    return "system" if knows else "llm" if context.llm is not None and model else "reason"
 
 
 def proposer(context: Context, system: Replayable, source: str, model: str) -> Proposer:
-    """Who writes the corrections; `auto` takes the first of the three that is to be had.
-
-    Raises `UsageError` for a source that there is not.
-    """
-    if source == "auto":
-        knows = isinstance(system, Corrector)
-        source = "system" if knows else "llm" if context.llm is not None and model else "reason"
+    """Who writes the corrections; raises `UsageError` for a source that there is not."""
     if source == "system":
         if not isinstance(system, Corrector):
             raise UsageError(
@@ -74,11 +67,8 @@ def proposer(context: Context, system: Replayable, source: str, model: str) -> P
 def by_system(system: Corrector) -> Proposer:
     """What the system itself holds for right."""
 
-    def propose(run: Branches, guess: Hypothesis) -> Intervention | Nothing:
-        before = run.before(guess.step)
-        if system.is_correct(before, Action.of(run.trace.steps[guess.step])):
-            return Nothing("it is right, given what the agent had before it", right=True)
-        return system.correct(before)
+    def propose(run: Branches, guess: Hypothesis) -> Intervention | None:
+        return system.correct(run.before(guess.step))
 
     return propose
 
@@ -130,7 +120,7 @@ meant for you. Do not solve the whole task in the place of the team."""
 def by_llm(client: Client, model: str, seed: int) -> Proposer:
     """A model writes the message anew; it raises what the client raises."""
 
-    def propose(run: Branches, guess: Hypothesis) -> Intervention | Nothing:
+    def propose(run: Branches, guess: Hypothesis) -> Intervention | None:
         trace = run.trace
         messages = (Said("system", SYSTEM), Said("user", instruction(trace, guess)))
         request = Request(model, messages, {"temperature": 0.0, "seed": seed})
@@ -141,7 +131,7 @@ def by_llm(client: Client, model: str, seed: int) -> Proposer:
             call = msgspec.structs.replace(old.tools[0], arguments=written.arguments)
             action = msgspec.structs.replace(action, tools=(call,))
         if gist(action) == gist(old):
-            return Nothing(f"{model} would leave the step as it is")
+            return None
         return Intervention(step=guess.step, actions=(action,), by=f"llm:{model}")
 
     return propose

@@ -6,7 +6,7 @@ import msgspec
 
 from tracekit import registry
 from tracekit.analyzers.intervene.branches import Branches
-from tracekit.analyzers.intervene.corrections import Nothing, Proposer, proposer
+from tracekit.analyzers.intervene.corrections import Proposer, proposer, source_of
 from tracekit.analyzers.intervene.hypotheses import queues
 from tracekit.analyzers.intervene.suggest import suggestion
 from tracekit.analyzers.intervene.trials import trials
@@ -15,7 +15,8 @@ from tracekit.analyzers.intervene.verdicts import Rules, tested, untested
 from tracekit.attribution import Attribution
 from tracekit.context import Context
 from tracekit.errors import TracekitError, UsageError
-from tracekit.protocols import Analyzer, Replayable
+from tracekit.protocols import Analyzer, Corrector, Replayable
+from tracekit.replay.types import Action
 from tracekit.trace import Trace
 
 
@@ -58,8 +59,9 @@ def diagnose(trace: Trace, system: Replayable, context: Context, plan: Plan) -> 
     `abstained`. Raises `UsageError` for a method or a correction that there is not.
     """
     method: Analyzer = registry.get("analyzers", plan.method)
-    propose = proposer(context, system, plan.correction, plan.model)
-    if "replay" in method.needs or "corpus" in method.needs:
+    source = source_of(context, system, plan.correction, plan.model)
+    propose = proposer(context, system, source, plan.model)
+    if method.needs & {"replay", "corpus"}:
         raise UsageError(f"method={plan.method}: hypotheses come from a method that needs one log")
     try:
         branches = Branches(system, trace, context.seed, plan.budget)
@@ -68,34 +70,53 @@ def diagnose(trace: Trace, system: Replayable, context: Context, plan: Plan) -> 
     if not branches.steps():
         return _none(trace, "the run cannot be resumed: the system has no checkpoint of it")
     verdict = method.attribute(trace, msgspec.structs.replace(context, settings={}))
-    return search(branches, verdict, propose, plan)
+    right = right_steps(branches) if source == "system" else frozenset()
+    return search(branches, verdict, propose, plan, right)
 
 
-def search(branches: Branches, verdict: Attribution, propose: Proposer, plan: Plan) -> Diagnosis:
+def right_steps(branches: Branches) -> frozenset[int]:
+    """Steps that need no correction, where the system says so (`Corrector.is_correct`)."""
+    system = branches.system
+    assert isinstance(system, Corrector)
+    return frozenset(
+        step
+        for step in branches.steps()
+        if system.is_correct(branches.before(step), Action.of(branches.trace.steps[step]))
+    )
+
+
+def search(
+    branches: Branches,
+    verdict: Attribution,
+    propose: Proposer,
+    plan: Plan,
+    right: frozenset[int] = frozenset(),
+) -> Diagnosis:
     """Test the hypotheses of a verdict, the best of every trial first, then the next of each.
 
-    When one is validated only earlier steps are still of interest: the decisive one is the
-    earliest. Steps that the system calls right cost nothing, and do not count.
+    Steps known to be right are passed over. When a hypothesis is validated only earlier steps are
+    still of interest: the decisive one is the earliest.
     """
     trace = branches.trace
     parts = trials(trace)
-    waiting = queues(verdict, parts, branches.steps())
-    if not waiting:
+    wrong = [step for step in branches.steps() if step not in right]
+    waiting = [queue[: plan.hypotheses] for queue in queues(verdict, parts, wrong)]
+    if not waiting and not right.intersection(suspect.step for suspect in verdict.suspects):
         why = verdict.abstained or "none of its suspects can be resumed from"
         return _none(trace, f"{verdict.method.name} has no hypothesis: {why}")
-    rules = Rules(n=plan.n, delta=plan.delta, hypotheses=plan.hypotheses * len(waiting))
-    left = [plan.hypotheses] * len(waiting)
+    rules = Rules(n=plan.n, delta=plan.delta, hypotheses=sum(map(len, waiting)))
     found: list[Tested] = []
     while any(waiting):
-        for number, queue in enumerate(waiting):
+        for queue in waiting:
             guess = _next(queue, found)
-            if guess is None or not left[number]:
-                queue.clear()
-                continue
-            found.append(_tested(branches, guess, propose, rules))
-            left[number] -= found[-1].n > 0
+            if guess is not None:
+                found.append(_tested(branches, guess, propose, rules))
     diagnosis = Diagnosis(
-        trace_id=trace.id, trials=parts, tested=tuple(found), replays=branches.made
+        trace_id=trace.id,
+        trials=parts,
+        tested=tuple(found),
+        right=tuple(sorted(right)),
+        replays=branches.made,
     )
     return msgspec.structs.replace(diagnosis, repair=suggestion(trace, diagnosis))
 
@@ -114,13 +135,11 @@ def _tested(branches: Branches, guess: Hypothesis, propose: Proposer, rules: Rul
     """One hypothesis, whatever goes wrong with its correction or its replays."""
     try:
         change = propose(branches, guess)
-        if not isinstance(change, Nothing):
+        if change is not None:
             return tested(branches, guess, change, rules)
     except TracekitError as error:
         return untested(guess, f"no correction could be replayed: {error}")
-    if change.right:
-        return Tested(hypothesis=guess, finding="refuted", reason=change.why)
-    return untested(guess, change.why)
+    return untested(guess, "the correction is what was recorded")
 
 
 def _none(trace: Trace, reason: str) -> Diagnosis:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,6 +14,8 @@ Finding = Literal["validated", "partially validated", "refuted", "inconclusive"]
 
 SCHEMA = "tracekit/diagnosis/1"
 """Name and version of the schema of a `Diagnosis`."""
+SESSION = "tracekit/debug/1"
+"""Name and version of the schema of a `Session`."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -85,6 +87,9 @@ class Diagnosis(
     """Its attempts, in order."""
     tested: tuple[Tested, ...] = ()
     """Hypotheses in the order in which they were tested."""
+    right: tuple[int, ...] = ()
+    """Steps that the system itself calls right, given what their agents had before them; they are
+    not tested."""
     replays: int = 0
     """Replays made."""
     repair: Repair | None = None
@@ -118,3 +123,41 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     """`after` less `random`, paired."""
     random_gain: Estimate
     """`random` less `before`, paired."""
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn of the loop."""
+
+    diagnosed: int
+    """Failures looked into."""
+    explained: int
+    """Those of them with a validated step."""
+    replays: int
+    """Replays that took."""
+    asked: dict[str, int]
+    """How many failures ask for each repair, most first."""
+    repair: Repair | None
+    """The repair that is made; None where nothing suggests one that the system can take."""
+    gain: Gain | None
+    """What it is worth on fresh tasks; None without fresh tasks, or without a repair."""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SESSION):
+    """Everything that `tracekit debug` found out, as it prints it in JSON."""
+
+    system: str
+    """`module:factory` of the system."""
+    settings: dict[str, Any]
+    """How runs were debugged, by name (`tracekit.analyzers.intervene.diagnose.Plan`)."""
+    seed: int
+    """Seed of every random choice."""
+    diagnoses: tuple[Diagnosis, ...]
+    """One for each failed run, in the order of the logs."""
+    flipped: Estimate
+    """Share of these runs with a validated step: a correction there makes more replays succeed."""
+    findings: dict[str, int]
+    """Hypotheses by what became of them."""
+    replays: int
+    """Replays made of recorded runs."""
+    rounds: tuple[Round, ...] = ()
+    """Repairs and what they are worth; one round, unless more were asked for."""

@@ -8,7 +8,7 @@ change was followed when the log shows it, and sub-goals come from the system (`
 - *partially validated*: it does not, but it was followed, and the share of sub-goals reached grows
   by at least `PROGRESS`, the interval above zero;
 - *refuted*: it was followed, and the interval of the difference ends below `delta`: the step may
-  matter a little, but not that much. Also a step that the system itself calls right (`Corrector`);
+  matter a little, but not that much;
 - *inconclusive*: everything else: too few replays, no correction, or one that was not followed.
 
 Replays with the correction and with the step as recorded use the same seeds. They are looked at
@@ -106,7 +106,10 @@ def _judged(pairs: Sequence[Pair], rules: Rules) -> tuple[Finding, str]:
     if difference.low > 0:
         return "validated", "with the step corrected more replays succeed"
     if gone is not None and gone.value >= PROGRESS and gone.low > 0:
-        return "partially validated", "the run comes further, but does not succeed more often"
+        return (
+            "partially validated",
+            "the run comes further; that it succeeds more often is not certain",
+        )
     if difference.high < rules.delta:
         return "refuted", "with the step corrected it goes on failing"
     return "inconclusive", f"{len(pairs)} replays of each kind do not tell"

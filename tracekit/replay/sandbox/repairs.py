@@ -3,15 +3,14 @@
 None of them looks at the right answer. Each is a mechanism, and worth what it is worth:
 
 - `prompt`: the agent is told to take care. In `HEEDED` of its turns it does, and makes no lapse;
-- `verification`: what it did is looked over. A check that finds nothing is made once more; other
-  work is done twice, and a third time to decide where the two differ;
+- `verification`: what it did is looked over. A check that finds nothing is made up to twice more;
+  other work is done twice, and a third time to decide where the two differ;
 - `tool`: the arguments of a call are held against what the agent itself has noted to look up;
 - `termination`: nobody but those whose duty it is may give the final answer.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -25,7 +24,7 @@ from tracekit.replay.sandbox.topologies.table import topology
 from tracekit.replay.sandbox.view import Policy, View
 from tracekit.replay.types import Action, Repair, RepairKind
 
-HEEDED = 0.6
+HEEDED = 0.5
 """Share of the turns in which an agent does as its prompt says."""
 CLOSES = ("report", "judge")
 """Duties that end a run."""
@@ -84,16 +83,21 @@ def _prompted(policy: Policy) -> Policy:
 
 
 def _verified(policy: Policy) -> Policy:
+    def attempt(view: View, number: int) -> Action:
+        seed = view.seed if number == 0 else -1 - 3 * abs(view.seed) - number  # of no other run
+        return policy(_again(view, seed=seed))
+
     def checked(view: View) -> Action:
-        said = policy(_again(view))
-        other = policy(_again(view, seed=_other(view.seed, 1)))
+        first = attempt(view, 0)
         if view.duty in CHECKS:
-            return said if _objects(view, said) else other
-        if _gist(view, said) == _gist(view, other):
-            return said
-        third = policy(_again(view, seed=_other(view.seed, 2)))
-        votes = Counter(_gist(view, each) for each in (said, other, third))
-        return max((third, said, other), key=lambda each: votes[_gist(view, each)])
+            tried = (first, *(attempt(view, number) for number in (1, 2)))
+            return next((said for said in tried if _objects(view, said)), first)
+        second = attempt(view, 1)
+        if _gist(view, first) == _gist(view, second):
+            return first
+        third = attempt(view, 2)
+        agrees = _gist(view, first) == _gist(view, third)
+        return first if agrees else third  # which is the second one, or as good as any
 
     return checked
 
@@ -132,11 +136,6 @@ WAYS: dict[RepairKind, Callable[[Policy], Policy]] = {
 def _again(view: View, **changes: object) -> View:
     """The view before anything was drawn in it, with a memory of its own."""
     return msgspec.structs.replace(view, memory=view.memory.copy(), **changes)
-
-
-def _other(seed: int, number: int) -> int:
-    """A seed that no run has: for one more attempt at the same turn."""
-    return -1 - 3 * abs(seed) - number
 
 
 def _objects(view: View, said: Action) -> bool:

@@ -1,0 +1,190 @@
+"""`tracekit debug`: failed runs corrected and run again, and the system repaired by what that says."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, get_args
+
+import msgspec
+import typer
+
+from tracekit import stats
+from tracekit.analyzers.intervene.diagnose import Plan, diagnose, plan_of
+from tracekit.analyzers.intervene.loop import fresh_tasks, improve
+from tracekit.analyzers.intervene.types import Diagnosis, Finding, Round, Session
+from tracekit.context import Context
+from tracekit.errors import InputError
+from tracekit.ingest.pipeline import Ingest
+from tracekit.inject.tasks import read_tasks
+from tracekit.protocols import Repairable, Replayable
+from tracekit.report import interventions
+from tracekit.trace import Task, Trace
+from tracekit_cli import options
+from tracekit_cli.means import Means, opened
+from tracekit_cli.output import emit_json, note, report_problems, show
+from tracekit_cli.progress import bar
+
+DEFAULTS = Plan()
+DETAIL = 3
+"""Runs that are shown one by one; of more there is one row each."""
+
+SystemOption = Annotated[
+    str, typer.Option(metavar="MODULE:FACTORY", help="What makes the system that ran them.")
+]
+RunOption = Annotated[str | None, typer.Option(metavar="ID", help="Only this run.")]
+MethodOption = Annotated[
+    str, typer.Option("--method", "-m", metavar="NAME", help="Who suspects steps, from one log.")
+]
+HypothesesOption = Annotated[
+    int, typer.Option(min=1, metavar="K", help="Suspected steps of a trial to replay at most.")
+]
+TimesOption = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Replays of a hypothesis with its step corrected, "
+                      "and as many as recorded.")
+]  # fmt: skip
+BudgetOption = Annotated[int, typer.Option(min=1, metavar="N", help="Replays of a run at most.")]
+CorrectionOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Who corrects: system, llm, reason (the agent itself, "
+                      "told of the failure), or auto for the first there is.")
+]  # fmt: skip
+LlmOption = Annotated[str, typer.Option(metavar="URL", help="Server of the model that corrects.")]
+ModelOption = Annotated[str, typer.Option(metavar="NAME", help="Model there.")]
+KeyEnvOption = Annotated[
+    str, typer.Option(metavar="VARIABLE", help="Variable that holds the server's key.")
+]
+MostOption = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Failed runs to debug, the first ones.")
+]
+FreshOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Fresh tasks to measure the repair on, each run "
+                      "three times; 0 = do not.")
+]  # fmt: skip
+RoundsOption = Annotated[
+    int, typer.Option(min=1, metavar="N", help="How often to repair, debug and repair again.")
+]
+TasksOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="JSONL of tasks; else those the system has.")
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write a page to open in a browser.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of every random choice.")]
+
+
+def command(
+    logs: options.Logs,
+    system: SystemOption,
+    run: RunOption = None,
+    method: MethodOption = DEFAULTS.method,
+    hypotheses: HypothesesOption = DEFAULTS.hypotheses,
+    times: TimesOption = DEFAULTS.n,
+    budget: BudgetOption = DEFAULTS.budget,
+    correction: CorrectionOption = DEFAULTS.correction,
+    llm: LlmOption = "",
+    model: ModelOption = "",
+    key_env: KeyEnvOption = "",
+    most: MostOption = 20,
+    fresh: FreshOption = 50,
+    rounds: RoundsOption = 1,
+    tasks: TasksOption = None,
+    seed: SeedOption = 0,
+    html: HtmlOption = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find out what broke runs by correcting steps and running on; then repair the system.
+
+    Steps that a method suspects are corrected one at a time, and the run goes on from there several
+    times, against as many times with the step as recorded. A hypothesis is validated, partially
+    validated (the run only comes further), refuted or inconclusive. What the validated ones have in
+    common suggests a repair; a system that can take it is measured with it on fresh tasks, against
+    itself and against a random repair.
+
+    \b
+    Examples:
+      tracekit debug runs.jsonl --system my_team:build
+      tracekit debug runs.jsonl --system my_team:build --run r-17 --fresh 0
+      tracekit debug runs.jsonl --system my_team:build --rounds 3 --html debug.html
+      tracekit debug runs.jsonl --system my_team:build --llm http://localhost:8000/v1 --model my-model
+    """
+    sys.path.append(os.getcwd())  # a system lies beside its logs more often than on the path
+    plan = plan_of(
+        {"method": method, "hypotheses": hypotheses, "n": times, "budget": budget,
+         "correction": correction, "model": model}
+    )  # fmt: skip
+    with opened(Context(seed=seed), Means(system=system, llm=llm, key_env=key_env)) as context:
+        team = context.system
+        assert team is not None  # `opened` loads it, or raises
+        failures, seen, code = _failures(logs, run, team)
+        found = _diagnosed(failures[:most], team, context, plan, quiet=quiet)
+        told = _tasks(team, seen, tasks) if fresh else iter(())
+        turns = improve(team, found, told, context, plan, fresh=fresh, rounds=rounds, most=most)
+        session = _session(system, plan, seed, found, tuple(turns) if found else ())
+    by_id = {trace.id: trace for trace in failures}
+    if json:
+        emit_json(session)
+    else:
+        show(interventions.terminal(session, by_id, detail=DETAIL))
+    if html is not None:
+        from tracekit.report.interventions_html import write_html  # jinja2 only where it is wanted
+
+        write_html(html, session, by_id)
+        note(f"wrote {html}", quiet=quiet)
+    raise typer.Exit(code)
+
+
+def _failures(
+    logs: list[str], run: str | None, system: Replayable
+) -> tuple[list[Trace], list[Trace], int]:
+    """Runs that failed, by the log or else by the system's check; all runs; the exit code."""
+    ingest = Ingest(logs)
+    seen = [trace for trace in ingest.traces() if run in (None, trace.id)]
+    code = report_problems([problem for file in ingest.files for problem in file.problems])
+    if not seen:
+        raise InputError(f"no run {run or ''} in {', '.join(logs)}; `tracekit ingest` says why")
+    checked = [
+        trace
+        if trace.failed is not None
+        else msgspec.structs.replace(trace, outcome=system.check(trace))
+        for trace in seen
+    ]
+    return [trace for trace in checked if trace.failed], seen, code
+
+
+def _diagnosed(
+    failures: list[Trace], system: Replayable, context: Context, plan: Plan, *, quiet: bool
+) -> list[Diagnosis]:
+    found = []
+    with bar("debugging", len(failures), quiet=quiet) as tick:
+        for trace in failures:
+            found.append(diagnose(trace, system, context, plan))
+            tick(trace.id)
+    return found
+
+
+def _tasks(system: Replayable, seen: list[Trace], file: Path | None) -> Iterator[Task]:
+    """Fresh tasks for a system that can be repaired; none for another one."""
+    if not isinstance(system, Repairable):
+        return iter(())
+    given = None if file is None else read_tasks(file)
+    return fresh_tasks(system, [trace.task for trace in seen], given)
+
+
+def _session(
+    system: str, plan: Plan, seed: int, found: list[Diagnosis], turns: tuple[Round, ...]
+) -> Session:
+    counts = Counter(one.finding for each in found for one in each.tested)
+    return Session(
+        system=system,
+        settings=msgspec.to_builtins(plan),
+        seed=seed,
+        diagnoses=tuple(found),
+        flipped=stats.wilson(sum(one.answer is not None for one in found), len(found)),
+        findings={name: counts[name] for name in get_args(Finding) if counts[name]},
+        replays=sum(one.replays for one in found),
+        rounds=turns,
+    )
