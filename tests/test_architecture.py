@@ -65,6 +65,8 @@ HEAVY_ROOMS_OF = {
     "openai": ["tracekit.llm"],
     "ray": ["tracekit.ingest.engines"],
     "stamina": ["tracekit.llm"],
+    "tokenizers": ["tracekit_models"],
+    "transformers": ["tracekit_models"],
 }
 """Libraries of extras, and who may import them, inside the function that needs them."""
 
