@@ -33,5 +33,6 @@ def test_the_command_line_does_so_for_methods_that_ask_a_model(tmp_path, monkeyp
     monkeypatch.setattr(attribute, "choose", lambda method, model: (Asking(), {}))
     log = tmp_path / "run.json"
     log.write_text('[{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "5"}]')
-    assert main(["attribute", str(log), "--json", "-q"]) == 0
+    nobody = "http://127.0.0.1:9/v1"  # it is never called
+    assert main(["attribute", str(log), "--json", "-q", "--llm", nobody]) == 0
     assert len(get_on_retry_hooks()) == hooks

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from tracekit.llm.client import Client
 from tracekit.llm.errors import InvalidAnswer
 from tracekit.llm.request import Completion, Message, Request
 
@@ -20,11 +19,22 @@ not at all, for servers that know neither (the prompt must then ask for JSON its
 
 FENCE = re.compile(r"^```(?:json)?[ \t]*\n(.*?)\n?```$", re.DOTALL | re.IGNORECASE)
 
+VALUE = re.compile(r"'.*'", re.DOTALL)
+"""Where an error of msgspec cites what it met; names of fields and types stand in backticks."""
+
 REPAIR = """\
 Your answer cannot be used: {error}
 
 Answer again with one JSON value and nothing else. It must follow this JSON Schema:
 {schema}"""
+
+
+class Answers(Protocol):
+    """What can be asked: a `Client`, or whatever stands before one and counts."""
+
+    async def complete(self, request: Request) -> Completion:
+        """The answer to one request; raises a `CallError` when there is none."""
+        ...
 
 
 class Structured(msgspec.Struct, Generic[T], frozen=True):
@@ -37,7 +47,7 @@ class Structured(msgspec.Struct, Generic[T], frozen=True):
 
 
 async def ask(
-    client: Client,
+    client: Answers,
     request: Request,
     type: type[T],
     *,
@@ -106,7 +116,8 @@ def _value(text: str, type: type[T], check: Callable[[T], object] | None) -> T:
     try:
         value = msgspec.json.decode(fenced[1] if fenced else stripped, type=type)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(str(error)) from None
+        # values stay out of the words that go back: they may be those of a text under examination
+        raise ValueError(VALUE.sub("'…'", str(error))) from None
     if check is not None:
         check(value)
     return value

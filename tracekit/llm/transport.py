@@ -75,6 +75,8 @@ class Transport:
                 event_hooks={"request": [self._strip]},
             ),
         )
+        # a header that is taken off again; to fill it, the SDK would start a process
+        self._client._platform = "Unknown"
 
     async def send(self, body: dict[str, Any]) -> Answer:
         """One request and its answer, however it is; raises `CallError` when none came."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -19,11 +20,13 @@ from tracekit.attribution import Attribution, Cost
 from tracekit.context import Context
 from tracekit.protocols import Analyzer, Storable
 from tracekit.store import encode
-from tracekit.testing.readers import NAME
 from tracekit.testing.rules import broken
 from tracekit.testing.traces import edge_traces, make_trace, renamed
 from tracekit.testing.watch import Forbidden, watched
 from tracekit.trace import Trace
+
+NAME = re.compile(r"([a-z0-9]+:)?[a-z0-9]+(-[a-z0-9]+)*")
+"""A plain name, or one of a family: `judge:all-at-once`."""
 
 NEEDS = frozenset({"trace", "corpus", "replay", "llm", "model"})
 """The words of `Analyzer.needs`."""
@@ -149,7 +152,8 @@ def _bytes(verdict: Attribution) -> bytes:
 
 
 def _state(trace: Trace, context: Context) -> tuple[bytes, bytes]:
-    return encode(trace), encode(context)
+    plain = msgspec.structs.replace(context, llm=None, system=None)  # neither is data
+    return encode(trace), encode(plain)
 
 
 def _check_verdict(subject: str, verdict: Attribution, trace: Trace, name: str) -> None:

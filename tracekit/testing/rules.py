@@ -27,7 +27,7 @@ READER = {
 """What a reader promises."""
 
 ANALYZER = {
-    "name": "a name in lower case, digits and dashes",
+    "name": "a name in lower case, digits and dashes, `family:` before it if it has one",
     "needs": "`needs` is a frozenset of the words the protocol lists",
     "never-raises": "attribute never raises for a sound trace",
     "verdict": "attribute returns an Attribution of this trace and this method",

@@ -1,0 +1,50 @@
+"""Servers that are asked for judgements, and contexts with clients of them."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from tracekit.context import Context
+from tracekit.llm.client import Client
+from tracekit.llm.endpoint import Endpoint, Retry
+from tracekit.testing.chat_server import ChatServer
+
+QUICK = Retry(tries=4, first=0.01, longest=1.0, total=20.0)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    for name in (
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def closing():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def serve(closing):
+    """Starts a server with a script."""
+    return lambda script, **options: closing.enter_context(ChatServer(script, **options))
+
+
+@pytest.fixture
+def asking(closing):
+    """A context with a client of a server."""
+
+    def make(server, *, budget=None, store=None, endpoint=None, with_answer=False, **settings):
+        asked = Endpoint(url=server.url, **{"retry": QUICK, **(endpoint or {})})
+        client = closing.enter_context(Client(asked, budget=budget, store=store))
+        given = {"model": "m", **settings}
+        return Context(llm=client, settings=given, with_answer=with_answer)
+
+    return make
