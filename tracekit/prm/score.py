@@ -81,8 +81,13 @@ def score(trace: Trace, values: ValueFunction) -> RunScore:
         begin=begin,
         steps=steps,
         agents=_agents(steps),
-        warnings=tuple(values.doubts(trace)) if isinstance(values, Doubting) else (),
+        warnings=doubts(trace, values),
     )
+
+
+def doubts(trace: Trace, values: ValueFunction) -> tuple[str, ...]:
+    """Why the values of a run may mean little, as far as the value function can tell."""
+    return tuple(values.doubts(trace)) if isinstance(values, Doubting) else ()
 
 
 def changes(begin: float, values: Sequence[float]) -> list[float]:

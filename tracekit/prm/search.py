@@ -8,7 +8,7 @@ Nothing here reads the expected answer: the outcome of the run that is found is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -21,8 +21,6 @@ from tracekit.prm.tree import Settings as TreeSettings
 from tracekit.prm.walk import State, Walk, walk
 from tracekit.protocols import Replayable, RunningValue, ValueFunction
 from tracekit.trace import Task, Trace
-
-Method = Literal["beam", "mcts", "best-of-n", "majority", "single"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,8 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Found(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a search came to."""
 
-    method: Method
-    """How it was searched."""
+    method: str
+    """How it was searched, a name of `WAYS`."""
     trace: Trace
     """The run that was chosen, with its outcome as the system checks it."""
     answer: str | None
@@ -194,7 +192,7 @@ NEED_VALUES = ("beam", "mcts", "best-of-n")
 def search(
     system: Replayable,
     task: Task,
-    method: Method = "beam",
+    method: str = "beam",
     *,
     values: ValueFunction | None = None,
     budget: Budget | None = None,
@@ -221,7 +219,7 @@ def search(
     return _found(method, run, ends)
 
 
-def _found(method: Method, run: _Search, ends: list[_Held]) -> Found:
+def _found(method: str, run: _Search, ends: list[_Held]) -> Found:
     traces = {trace.id: trace for trace in (run.walk.done(held.state) for held in ends)}
     candidates = [
         Candidate(trace.id, final_answer(trace), held.value)

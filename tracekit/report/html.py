@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import repeat
 from typing import Any
 
 import jinja2
@@ -22,6 +23,7 @@ import msgspec
 from markupsafe import Markup
 
 from tracekit.attribution import Attribution
+from tracekit.prm.score import RunScore
 from tracekit.report.explain import percent
 from tracekit.report.view import RunView, Shown, State, run_view
 from tracekit.report.visible import one_line
@@ -59,17 +61,22 @@ def render(
     *,
     title: str = "Failure attribution",
     counted: Mapping[str, int] | None = None,
+    scores: Iterable[RunScore] | None = None,
     top: int = 5,
     text_limit: int = 8_000,
 ) -> str:
     """The report as one HTML document; the same bytes for the same input.
 
     `counted` adds runs that are not among `pairs`, by outcome status: successful runs that were
-    only counted, for instance `{"success": 12}`. `top` suspects are shown with their evidence.
-    Texts longer than `text_limit` characters keep their head, their tail and the quotes.
+    only counted, for instance `{"success": 12}`. `scores`, one for each pair, adds values of steps.
+    `top` suspects are shown with their evidence. Texts longer than `text_limit` characters keep their head, their tail and the quotes.
     """
     shown = Shown(text=text_limit, top=top)
-    runs = [run_view(number, *pair, shown) for number, pair in enumerate(pairs, 1)]
+    values = repeat(None) if scores is None else scores
+    runs = [
+        run_view(number, *pair, shown, scored)
+        for number, (pair, scored) in enumerate(zip(pairs, values, strict=False), 1)
+    ]
     style = "\n".join(map(static, STYLES))
     script = "(() => {\n" + "\n".join(map(static, SCRIPTS)) + "\n})();"
     return (
@@ -81,6 +88,7 @@ def render(
             runs=runs,
             methods=sorted({run.method for run in runs}),
             states=STATES,
+            scored=scores is not None,
             policy=policy([static(EARLY), script], [style]),
             style=Markup(style),  # noqa: S704 (our own files)
             early=Markup(static(EARLY)),  # noqa: S704
@@ -96,11 +104,14 @@ def write_html(
     *,
     title: str = "Failure attribution",
     counted: Mapping[str, int] | None = None,
+    scores: Iterable[RunScore] | None = None,
     top: int = 5,
     text_limit: int = 8_000,
 ) -> None:
     """Write `render`'s document, whole or not at all."""
-    document = render(pairs, title=title, counted=counted, top=top, text_limit=text_limit)
+    document = render(
+        pairs, title=title, counted=counted, scores=scores, top=top, text_limit=text_limit
+    )
     with atomic(path) as stream:
         stream.write(document.encode())
 

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from tracekit.attribution import Attribution, Evidence, Suspect
+from tracekit.prm.score import RunScore
 from tracekit.report.explain import explain, reason
 from tracekit.report.facts import NAME, arguments, method_name, pointer, run_facts, step_facts
 from tracekit.report.quotes import Span, gathered, spans
@@ -64,6 +65,8 @@ class StepView(msgspec.Struct, frozen=True, omit_defaults=True):
     """Probability that this is the decisive step, 0 for steps that are no suspects."""
     rank: int | None = None
     """Place among the suspects, from 1; None = not a suspect."""
+    value: float | None = None
+    """Probability of success after the step; None = not scored."""
     facts: tuple[str, ...] = ()
     """Time and usage in words, as far as they are logged."""
     raw: str = ""
@@ -145,8 +148,14 @@ class Shown(msgspec.Struct, frozen=True):
 USUAL = Shown()
 
 
-def run_view(number: int, trace: Trace, verdict: Attribution, shown: Shown = USUAL) -> RunView:
-    """The view of one run, the `number`th of the report."""
+def run_view(
+    number: int,
+    trace: Trace,
+    verdict: Attribution,
+    shown: Shown = USUAL,
+    scored: RunScore | None = None,
+) -> RunView:
+    """The view of one run, the `number`th of the report; `scored` adds the values of its steps."""
     roster = _roster(trace, verdict)
     places = {agent.id: place for place, agent in enumerate(roster)}
     suspects = enumerate(verdict.suspects[: shown.top], 1)
@@ -163,13 +172,16 @@ def run_view(number: int, trace: Trace, verdict: Attribution, shown: Shown = USU
         reason=reason(verdict.top) if verdict.top else one_line(verdict.abstained or "", 200),
         method=method_name(verdict.method),
         agents=tuple(_agents(trace, roster, verdict)),
-        steps=tuple(_steps(trace, places, verdict, shown)),
+        steps=tuple(_steps(trace, places, verdict, shown, scored)),
         suspects=tuple(_suspect(rank, suspect, places) for rank, suspect in suspects),
         question=_cut(trace.task.question, shown.text),
         answer=_optional(trace.outcome.answer, shown.text),
         expected=_optional(trace.task.expected, shown.text),
         facts=tuple(run_facts(trace, verdict)),
-        warnings=tuple(one_line(warning, 400) for warning in verdict.warnings),
+        warnings=tuple(
+            one_line(warning, 400)
+            for warning in dict.fromkeys(verdict.warnings + (scored.warnings if scored else ()))
+        ),
     )
 
 
@@ -215,7 +227,11 @@ def _agents(trace: Trace, roster: list[Agent], verdict: Attribution) -> list[Age
 
 
 def _steps(
-    trace: Trace, places: dict[str, int], verdict: Attribution, shown: Shown
+    trace: Trace,
+    places: dict[str, int],
+    verdict: Attribution,
+    shown: Shown,
+    scored: RunScore | None,
 ) -> list[StepView]:
     ranks: dict[int, int] = {}
     probabilities: dict[int, float] = {}
@@ -237,6 +253,7 @@ def _steps(
             tools=tuple(_tool(tool, shown.text) for tool in step.tools),
             probability=probabilities.get(step.index, 0.0),
             rank=ranks.get(step.index),
+            value=_rounded(scored.steps[step.index].value) if scored else None,
             facts=tuple(step_facts(step, began)),
             raw=pointer(trace, step.raw[0]) if step.raw else "",
         )

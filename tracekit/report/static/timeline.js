@@ -1,7 +1,9 @@
-// The run at a glance: a bar of blame over each step, and below it a lane for each agent.
+// The run at a glance: a bar of blame over each step, and below it a lane for each agent. Where the
+// steps have values, their line stands on top.
 
 const LANES = 10;
 const BLAME = 46;
+const VALUE = 56;
 const LANE = 16;
 const AXIS = 18;
 
@@ -21,24 +23,43 @@ function lanes(run) {
 
 function describe(run, step) {
   const blame = step.probability ? `, ${percent(step.probability)}` : "";
-  return `Step ${step.index}, ${run.agents[step.agent].name}, ${step.kind}${blame}`;
+  const value = scored(step) ? `, success ${percent(step.value)}` : "";
+  return `Step ${step.index}, ${run.agents[step.agent].name}, ${step.kind}${blame}${value}`;
+}
+
+const scored = (step) => step.value !== undefined && step.value !== null;
+
+// The line of values: one point a step, at 0 to 1 of its band.
+function curve(run, width) {
+  const high = (step) => 4 + (1 - step.value) * (VALUE - 14);
+  const parts = [0, 0.5, 1].map((value) => shape("line", {
+    class: "grid", x1: 0, x2: "100%", y1: high({ value }), y2: high({ value }) }));
+  for (const [place, step] of run.steps.entries()) {
+    const before = run.steps[place - 1];
+    if (before) parts.push(shape("line", {
+      class: "value", x1: width(place - 0.5), x2: width(place + 0.5), y1: high(before), y2: high(step) }));
+    if (run.steps.length <= 150) parts.push(shape("circle", { class: "value", cx: width(place + 0.5), cy: high(step), r: 2.5 }));
+  }
+  return parts;
 }
 
 function drawTimeline(section, run, pick) {
   const count = run.steps.length;
   if (!count) return () => {};
   const { rows, row } = lanes(run);
-  const height = BLAME + rows.length * LANE + AXIS;
+  const above = run.steps.every(scored) ? VALUE : 0;
+  const height = above + BLAME + rows.length * LANE + AXIS;
   const highest = Math.max(0.01, ...run.steps.map((step) => step.probability || 0));
   const width = (places) => `${(places / count) * 100}%`;
   const picture = shape("svg", { class: "chart", height, "aria-hidden": "true" });
   const cursor = shape("rect", { class: "cursor", y: 0, height: height - AXIS, width: width(1), visibility: "hidden" });
-  picture.append(cursor);
-  rows.forEach((_, number) => picture.append(shape("rect", {
+  const drawing = shape("g", { transform: `translate(0 ${above})` });
+  picture.append(cursor, ...(above ? curve(run, width) : []), drawing);
+  rows.forEach((_, number) => drawing.append(shape("rect", {
     class: "lane", x: 0, width: "100%", y: BLAME + number * LANE + LANE - 4.5, height: 1 })));
   for (const [start, end] of stretches(run, row)) {
     const place = run.steps[start].agent;
-    picture.append(shape("rect", {
+    drawing.append(shape("rect", {
       class: `block a${run.agents[place].colour}`, x: width(start), width: width(end - start),
       y: BLAME + row.get(place) * LANE + 3, height: LANE - 6 }));
   }
@@ -47,13 +68,13 @@ function drawTimeline(section, run, pick) {
     if (!step.probability) continue;
     const size = Math.max(1.5, (step.probability / highest) * (BLAME - 16));
     const middle = width(step.index + 0.5);
-    picture.append(shape("line", {
+    drawing.append(shape("line", {
       class: step.rank ? "blame top" : "blame", x1: middle, x2: middle, y1: BLAME, y2: BLAME - size,
       "stroke-width": Math.min(14, Math.max(2.5, 620 / count)) }));
     const apart = labels.every((other) => Math.abs(other - step.index) > count / 45);
     if (step.rank && apart) {
       labels.push(step.index);
-      picture.append(shape("text", { class: "rank", x: middle, y: BLAME - size - 4 }, String(step.rank)));
+      drawing.append(shape("text", { class: "rank", x: middle, y: BLAME - size - 4 }, String(step.rank)));
     }
   }
   for (const [place, index] of ticks(count).entries()) {
@@ -67,6 +88,7 @@ function drawTimeline(section, run, pick) {
     "aria-valuemin": 0, "aria-valuemax": count - 1, "aria-valuenow": 0 }, picture);
   const hint = make("p", { class: "hint" });
   const names = make("div", { class: "lanes", "aria-hidden": "true" },
+    above ? make("span", { class: "value-name" }, "Success") : "",
     make("span", { class: "blame-name" }, "Blame"), rows);
   section.replaceChildren(names, slider, hint);
   const show = (index) => {

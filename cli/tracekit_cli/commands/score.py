@@ -1,0 +1,175 @@
+"""`tracekit score`: how likely each run was to end well, step by step, afterwards or live."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracekit.analyzers.value_drop import ValueDrop
+from tracekit.errors import InputError, UsageError
+from tracekit.ingest.pipeline import Ingest
+from tracekit.ingest.sniff import reader_of
+from tracekit.prm.alarm import Rule, first_alarm
+from tracekit.prm.score import RunScore, score
+from tracekit.protocols import ValueFunction
+from tracekit.store import encode
+from tracekit.trace import Trace
+from tracekit_cli import options, values
+from tracekit_cli.following import Waiting, follow
+from tracekit_cli.output import emit, note, report_problems, show
+from tracekit_cli.progress import bar
+
+ALARM = 1
+"""Exit code when a run broke the rule that was given."""
+
+LogsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="DIR", help="Folders, files or archives of logs.")
+]
+FollowOption = Annotated[
+    Path | None, typer.Option("--follow", "-f", metavar="FILE", help="A journal that still grows.")
+]
+BelowOption = Annotated[
+    float | None,
+    typer.Option(metavar="P", help="Alarm when the value is below P; 0.2 with --follow."),
+]
+DropOption = Annotated[
+    float | None,
+    typer.Option(metavar="D", help="Alarm when it is D or more below its highest so far."),
+]
+PatienceOption = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Steps in a row for which it must hold.")
+]
+OnAlarmOption = Annotated[
+    str,
+    typer.Option(metavar="MODULE:FUNC", help="Called with each alarm (tracekit.prm.alarm.Alarm)."),
+]
+KeepGoingOption = Annotated[
+    bool, typer.Option("--keep-going", help="Follow on after an alarm, to the end of the run.")
+]
+PollOption = Annotated[
+    float, typer.Option(min=0.01, metavar="S", help="Look for new lines every S seconds.")
+]
+IdleOption = Annotated[
+    float | None, typer.Option(min=0, metavar="S", help="End when nothing came for S seconds.")
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write a report to open in a browser.")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON lines: one a run, one a step with --follow.")
+]
+
+
+def command(
+    paths: LogsArgument = None,
+    follow_: FollowOption = None,
+    below: BelowOption = None,
+    drop: DropOption = None,
+    patience: PatienceOption = 1,
+    on_alarm: OnAlarmOption = "",
+    keep_going: KeepGoingOption = False,
+    poll: PollOption = 0.5,
+    until_idle: IdleOption = None,
+    values_: values.Values = values.DEFAULT,
+    model: values.Model = None,
+    html: HtmlOption = None,
+    format: options.Format = None,
+    json: JsonOption = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say how likely each run was to end well, after every step.
+
+    A value is a probability of success, read off the steps up to there. It holds for systems like
+    those that the value function was trained on; of others a warning says so. With --below or
+    --drop, a run that breaks the rule makes the exit code 1. --follow scores a journal while a
+    system writes it (docs/capture.md) and ends at the first alarm, or when the run does. Nothing
+    that stands in a log is run or obeyed.
+
+    \b
+    Examples:
+      tracekit score logs/ --html values.html
+      tracekit score logs/ --below 0.2 --json
+      tracekit score --follow runs.journal/run-1.jsonl --drop 0.4 --on-alarm my_team:page_me
+    """
+    if (follow_ is None) == (not paths):
+        raise UsageError("name logs to score, or one file with --follow")
+    if format is not None:
+        reader_of(format)
+    function = values.chosen(values_, model)
+    if follow_ is not None:
+        sys.path.append(os.getcwd())  # a callback lies beside its logs more often than on the path
+        rule = Rule(
+            below=0.2 if below is None and drop is None else below, drop=drop, patience=patience
+        )
+        waiting = Waiting(poll=poll, idle=until_idle)
+        alarmed = follow(
+            follow_,
+            function,
+            rule,
+            waiting,
+            on_alarm=on_alarm,
+            keep_going=keep_going,
+            json=json,
+            quiet=quiet,
+        )
+        raise typer.Exit(ALARM if alarmed else 0)
+    if on_alarm:
+        raise UsageError("--on-alarm is for --follow; of finished runs the exit code tells")
+    gate = (
+        None if below is None and drop is None else Rule(below=below, drop=drop, patience=patience)
+    )
+    found, code = _scored(paths or [], function, format, json=json, quiet=quiet)
+    if html is not None:
+        _report(html, found, function, quiet=quiet)
+    alarms = [alarm for trace, _ in found if gate and (alarm := first_alarm(trace, function, gate))]
+    for alarm in alarms:
+        note(
+            f"alarm: {alarm.trace_id}, step {alarm.step}, {alarm.agent}: {alarm.reason}",
+            quiet=quiet,
+        )
+    raise typer.Exit(ALARM if alarms else code)
+
+
+def _scored(
+    paths: list[str], function: ValueFunction, format: str | None, *, json: bool, quiet: bool
+) -> tuple[list[tuple[Trace, RunScore]], int]:
+    """Every run with its values, printed, and the exit code that the files ask for."""
+    ingest = Ingest(paths, formats=[format] if format else None)
+    found = []
+    with bar("scoring", None, quiet=quiet) as tick:
+        for trace in ingest.traces():
+            pair = trace, score(trace, function)
+            tick(trace.id)
+            found.append(pair)
+            if json:
+                emit(encode(pair[1]) + b"\n")
+    code = report_problems(
+        [problem for file in ingest.files for problem in file.problems], quiet=quiet
+    )
+    if not found:
+        raise InputError(
+            f"no trace in {', '.join(paths)}; `tracekit ingest` says why, file by file"
+        )
+    if not json:
+        from tracekit.report.values import score_detail, score_table
+
+        show(score_table(found) if len(found) > 1 else score_detail(*found[0]))
+    return found, code
+
+
+def _report(
+    path: Path, found: list[tuple[Trace, RunScore]], function: ValueFunction, *, quiet: bool
+) -> None:
+    """The HTML report: every run with its line of values, failures with the step that fell most."""
+    from tracekit.analyzers.run import attribute
+    from tracekit.report import html
+
+    method = ValueDrop(function)
+    pairs = [(trace, attribute(trace, method)) for trace, _ in found]
+    scores = {id(trace): scored for trace, scored in found}
+    html.write_html(path, pairs, title="Values of runs", scores=[scores[id(t)] for t, _ in pairs])
+    note(f"wrote {path}", quiet=quiet)
