@@ -100,6 +100,12 @@ def runs_for(node: pytest.Item | pytest.Function, config: pytest.Config) -> Runs
     return project(config).runs(rooted or project(config).logs)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A wrong configuration ends the session before anything is tested."""
+    project(session.config)
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     """What is tested, and by which method."""
     known = project(config)

@@ -21,7 +21,6 @@ from tracekit.report.visible import one_line
 from tracekit.trace import Step, Trace
 
 _TRACE = re.compile(r"[0-9a-f]{32}\b|[0-9a-f]{16}\b")
-_SPAN = re.compile(r"[0-9a-f]{16}")
 
 Pair = tuple[Trace, Attribution]
 
@@ -51,17 +50,14 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
     def at(self, step: int | None = None) -> Where:
         """The span of a step, or the whole trace."""
-        nodes = tree.grow(self.trace, self.copy)
-        node = next((n for n in nodes if n.step and n.step.index == step), nodes[0])
-        logged = _span(self.trace.steps[step or 0]) if self.trace.steps else None
-        trace, span = node.trace, node.id
-        if logged is not None:
-            span = logged
-            if _SPAN.fullmatch(logged) is None:  # not OpenTelemetry's: its traces are not either
-                trace = self.trace.id
-            elif known := _TRACE.match(self.trace.id):
-                trace = known[0]
-        return Where(trace, None if step is None else span, node.end)
+        root, *others = tree.grow(self.trace, self.copy)
+        node = next((n for n in others if n.step and n.step.index == (step or 0)), root)
+        logged = _span(node.step) if node.step else None
+        trace, span = root.trace, node.id
+        if logged not in (None, span):  # the log's own; equal are those of tracekit's exports
+            known = _TRACE.match(self.trace.id)
+            trace, span = known[0] if known else self.trace.id, logged or span
+        return Where(trace, None, root.end) if step is None else Where(trace, span, node.end)
 
     @property
     def shown(self) -> bool:

@@ -107,6 +107,7 @@ def _rule(id: str) -> dict[str, Any]:
         "id": id,
         "name": name,
         "shortDescription": {"text": says},
+        "fullDescription": {"text": f"{says} Who is named is a suspect with a probability."},
         "defaultConfiguration": {"level": level},
         "help": {"text": "A verdict is a lead: read the step, and those before it."},
     }

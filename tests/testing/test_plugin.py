@@ -1,0 +1,199 @@
+"""`pytest --tracekit` in a project of somebody else, and what it costs where nobody asks for it."""
+
+import json
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from tracekit.errors import InputError
+from tracekit.gate.baseline import read
+from tracekit.registry import BUILT_IN
+from tracekit.store import write_traces
+from tracekit.testing import plugin
+from tracekit.testing.runs import Runs
+from tracekit.testing.traces import make_trace
+from tracekit.trace import Outcome, Task
+from tracekit_cli import entry
+
+pytest_plugins = ["pytester"]
+
+assert plugin  # imported for good: what an inner session imports, it forgets
+
+
+def run(id, status, *said, task=None):
+    """A run of Planner and Solver that ended as said."""
+    said = said or (("Planner", "Let us add."), ("Solver", "2 + 2 = 5"))
+    trace = make_trace(id, list(said))
+    return msgspec.structs.replace(trace, outcome=Outcome(status), task=Task(id=task or id))
+
+
+@pytest.fixture
+def project(pytester):
+    """A folder with two runs, one of which failed, and a configuration."""
+    folder = pytester.mkdir("runs")
+    write_traces([run("good", "success"), run("bad", "failure")], folder / "runs.jsonl")
+    pytester.makepyprojecttoml(
+        '[tool.tracekit]\nlogs = ["runs"]\nmethod = "first-speaker"\n'
+        '[tool.pytest.ini_options]\nfilterwarnings = ["error"]\naddopts = ["--strict-markers"]\n'
+    )
+    return pytester
+
+
+MARKED = """
+import pytest
+
+@pytest.mark.tracekit
+def test_solver(tracekit_runs):
+    tracekit_runs.assert_never_blamed("Solver")
+
+@pytest.mark.tracekit("runs/runs.jsonl")
+def test_planner(tracekit_runs):
+    tracekit_runs.assert_never_blamed("Planner")
+
+def test_each(tracekit_trace, attribute):
+    verdict = attribute(tracekit_trace)
+    assert tracekit_trace.failed is False, verdict
+
+def test_other():
+    pass
+"""
+
+
+def test_closed_it_skips_what_is_marked_and_nothing_else(project):
+    project.makepyfile(MARKED)
+    result = project.runpytest_inprocess("-rs")
+    result.assert_outcomes(passed=1, skipped=3)
+    result.stdout.fnmatch_lines(["*runs with --tracekit only*"])
+
+
+def test_open_it_tests_each_run_and_says_why_one_fails(project):
+    project.makepyfile(MARKED)
+    result = project.runpytest_inprocess("--tracekit")
+    result.assert_outcomes(passed=3, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "tracekit: first-speaker on runs",
+            "*AssertionError: gate FAILED: agent:Planner*",
+            "*agent:Planner: 1 of 1 failures are attributed to Planner*",
+            "*- bad: Planner at step 0 most likely broke the run*",
+            "*FAILED *::test_planner*",
+            "*FAILED *::test_each?bad?*",
+        ]
+    )
+
+
+def test_a_suite_without_runs_is_not_green(project):
+    project.makepyfile("def test_each(tracekit_trace):\n    pass\n")
+    (project.path / "runs" / "runs.jsonl").unlink()
+    result = project.runpytest_inprocess("--tracekit")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*there is no run to test in runs*"])
+
+
+def test_a_log_that_cannot_be_read_is_not_passed_over(project):
+    project.makepyfile("def test_each(tracekit_trace):\n    pass\n")
+    path = project.path / "runs" / "runs.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"schema": "tracekit/trace/1", "id": 3}\n')
+    result = project.runpytest_inprocess("--tracekit")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*runs.jsonl:3: error: *"])
+
+
+def test_a_wrong_key_of_the_configuration_ends_the_session(project):
+    project.makepyprojecttoml('[tool.tracekit]\nlog = ["runs"]\n')
+    result = project.runpytest_inprocess("--tracekit")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no key is named 'log'; did you mean 'logs'?*"])
+
+
+def test_the_baseline_of_the_gate_is_that_of_the_tests(project, capfd):
+    project.makepyfile(
+        "def test_ratchet(tracekit_runs):\n    tracekit_runs.assert_no_new_failures()\n"
+    )
+    base = project.path / "base.json"
+    assert (
+        entry.main(["gate", str(project.path / "runs"), "--baseline", str(base), "--accept"]) == 0
+    )
+    assert read(base).failures == 1
+    result = project.runpytest_inprocess("--tracekit", "--tracekit-baseline", str(base))
+    result.assert_outcomes(passed=1)
+    write_traces([run("good", "failure"), run("bad", "failure")], project.path / "runs/runs.jsonl")
+    result = project.runpytest_inprocess("--tracekit", "--tracekit-baseline", str(base))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*good: 1 of 1 run failed; 0 of 1 run*"])
+
+
+class Falling:
+    """A value function for tests: starts high, ends where the run ended."""
+
+    name = "falling"
+
+    def values(self, trace):
+        return [0.9] * (len(trace.steps) - 1) + [0.1 if trace.failed else 0.8]
+
+
+def test_values_must_not_fall_below():
+    runs = Runs([run("good", "success"), run("bad", "failure")], method="first-speaker")
+    runs.assert_value_at_least(0.1, Falling())
+    runs.assert_value_at_least(0.5, Falling(), steps=[0])
+    with pytest.raises(AssertionError, match=r"below 0\.5 in 1 runs\n  bad: 0\.100 after step 1"):
+        runs.assert_value_at_least(0.5, Falling())
+
+
+class Moded:
+    """An analyzer that sees one failure mode everywhere."""
+
+    name = "moded"
+    needs = frozenset({"trace"})
+
+    def attribute(self, trace, context):
+        from tracekit.attribution import Attribution, Method, Suspect
+
+        top = Suspect(agent=trace.steps[0].agent, step=0, probability=0.5, modes=("FM-3.2",))
+        return Attribution(trace_id=trace.id, method=Method("moded"), suspects=(top,))
+
+
+def test_a_mode_must_not_be_more_frequent(tmp_path):
+    traces = [run("good", "success"), run("bad", "failure"), run("odd", "unknown")]
+    runs = Runs(traces, method=Moded())
+    runs.assert_mode_rate("FM-3.2", at_most=0.5)
+    runs.assert_mode_rate("FM-1.1", at_most=0.0)
+    with pytest.raises(
+        AssertionError, match=r"FM-3\.2 in 1 of 2 runs \(50\.0%\), more than 40\.0%"
+    ):
+        runs.assert_mode_rate("FM-3.2", at_most=0.4)
+    with pytest.raises(AssertionError, match="mode:FM"):
+        runs.assert_mode_rate("FM-3.2")
+    with pytest.raises(AssertionError, match="not known"):
+        Runs(traces[2:], method=Moded()).assert_mode_rate("FM-3.2", at_most=1.0)
+
+
+def test_nothing_is_shown_by_runs_of_unknown_outcome():
+    with pytest.raises(InputError, match="--outcome-from"):
+        Runs([run("odd", "unknown")], method="first-speaker").assert_never_blamed("Planner")
+
+
+IMPORTED = """
+import json, sys, pytest
+before = set(sys.modules)
+import tracekit_cli.pytest_door
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_the_door_imports_nothing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert json.loads(done.stdout) == ["tracekit_cli", "tracekit_cli.pytest_door"]
+
+
+def test_closed_the_library_is_never_loaded(project):
+    project.makepyfile("import sys\ndef test_it():\n    assert 'tracekit' not in sys.modules\n")
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_values_of_the_shipped_function_have_a_name():
+    assert set(BUILT_IN["values"]) <= {"prm"}
