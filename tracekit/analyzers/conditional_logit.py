@@ -49,30 +49,39 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def objective(
-    weights: np.ndarray, choices: Choices, ridge: np.ndarray
+    weights: np.ndarray, choices: Choices, ridge: np.ndarray, prior: np.ndarray | float = 0.0
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Penalised negative log-likelihood, its gradient and its Hessian.
 
-    `ridge` is the penalty of each weight: half of it times the weight's square is added.
+    `ridge` is the penalty of each weight: half of it times the square of the weight less its
+    `prior` is added.
     """
     x, log_p = choices.x, choices.log_chances(weights)
     weighted = x * np.exp(log_p)[:, None]
     means = np.add.reduceat(weighted, choices.starts)
-    loss = 0.5 * float(ridge @ weights**2) - float(log_p[choices.labelled].sum())
-    gradient = ridge * weights + means.sum(axis=0) - x[choices.labelled].sum(axis=0)
+    away = weights - prior
+    loss = 0.5 * float(ridge @ away**2) - float(log_p[choices.labelled].sum())
+    gradient = ridge * away + means.sum(axis=0) - x[choices.labelled].sum(axis=0)
     hessian = np.diag(ridge) + weighted.T @ x - means.T @ means
     return loss, gradient, hessian
 
 
 def fit(
-    choices: Choices, ridge: np.ndarray, *, rounds: int = 100, tol: float = 1e-10
+    choices: Choices,
+    ridge: np.ndarray,
+    *,
+    prior: np.ndarray | None = None,
+    rounds: int = 100,
+    tol: float = 1e-10,
 ) -> np.ndarray:
     """Weights at the optimum, float64 (n_features,): Newton steps, halved until the loss falls.
 
-    Every `ridge` must be positive. Stops when the Newton decrement is below `tol`.
+    Every `ridge` must be positive; it penalises what a weight is away from `prior`, 0 when none is
+    given. Stops when the Newton decrement is below `tol`.
     """
-    weights = np.zeros(len(ridge))
-    loss, gradient, hessian = objective(weights, choices, ridge)
+    prior = np.zeros(len(ridge)) if prior is None else prior
+    weights = prior
+    loss, gradient, hessian = objective(weights, choices, ridge, prior)
     for _ in range(rounds):
         step = np.linalg.solve(hessian, gradient)
         if float(gradient @ step) < tol:
@@ -80,7 +89,7 @@ def fit(
         size = 1.0
         while True:
             tried = weights - size * step
-            new = objective(tried, choices, ridge)
+            new = objective(tried, choices, ridge, prior)
             if new[0] <= loss or size < 1e-6:
                 break
             size /= 2

@@ -55,6 +55,12 @@ def fit_model(found: Sequence[Example], seed: int = 0) -> Model:
     )
 
 
+def fit_draft(found: Sequence[Example], seed: int = 0) -> Model:
+    """The same with fewer networks and without calibration, in a fifth of the time: for stacking."""
+    weights, networks = fit_weights(found, seed), fit_networks(found, seed, INNER_BAG)
+    return Model(msgspec.structs.replace(weights, networks=networks.id), networks)
+
+
 def fit_networks(
     found: Sequence[Example], seed: int, bag: int, *, scratch: bool = False
 ) -> Networks:

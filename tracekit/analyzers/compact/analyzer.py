@@ -44,6 +44,7 @@ WEIGHTS, NETWORKS = "weights.json", "networks.safetensors"
 """Files of a model folder."""
 TRAINER = "tracekit_models.compact.trainer:fit_model"
 """What fits it; needs the extra `train`."""
+DRAFTER = "tracekit_models.compact.trainer:fit_draft"
 FLAT = 0.98
 """Entropy of the steps, as a share of the greatest there is, from which on nothing is known."""
 EXPLAINED = 5
@@ -129,6 +130,10 @@ class Compact:
         Raises `UsageError` when fewer than ten traces have a labelled step that can be blamed.
         """
         return Compact(registry.load(TRAINER, "training compact")(examples(traces), context.seed))
+
+    def draft(self, traces: Iterable[Trace], context: Context) -> Compact:
+        """As `fit`, roughly and without calibration, for methods that need many fits of it."""
+        return Compact(registry.load(DRAFTER, "training compact")(examples(traces), context.seed))
 
     def save(self, folder: Path) -> None:
         """The weights as `weights.json` and `networks.safetensors`."""
