@@ -62,9 +62,7 @@ def company(traces: Sequence[Trace], *, seed: int = 0) -> list[Company]:
     held = [_held(run) for run in runs]
     task = _numbers(runs)
     common = sorted(
-        action
-        for action, count in _count(held).items()
-        if LEAST <= count <= len(runs) - LEAST
+        action for action, count in _count(held).items() if LEAST <= count <= len(runs) - LEAST
     )
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(task.max(initial=0) + 1, _even(task), size=REPEATS)
@@ -107,7 +105,10 @@ def _compared(
 ) -> tuple[Company, float]:
     """The comparison, and its standard error over tasks."""
     size = draws.shape[1]
-    count = lambda weights: np.bincount(task, weights=weights, minlength=size)  # noqa: E731
+
+    def count(weights: np.ndarray) -> np.ndarray:
+        return np.bincount(task, weights=weights, minlength=size)
+
     with_it, without = count(has.astype(float)), count((~has).astype(float))
     total = np.maximum(with_it + without, 1)
     gap = (count(failed * has) * without - count(failed * ~has) * with_it) / total

@@ -8,10 +8,14 @@ from typing import Generic, TypeVar
 from tracekit.folds import question_key
 from tracekit.trace import Trace
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
+TURNOVER = 2
+"""Ids per seat from which ids cannot name seats."""
 
-class Latest(Generic[T]):
+
+class Latest(Generic[K, T]):
     """Remembers what was made of the corpus that was asked about last.
 
     Verdicts on many runs share one corpus, and what is learned from it is learned once. The corpus
@@ -24,11 +28,11 @@ class Latest(Generic[T]):
     (None, None, [0])
     """
 
-    def __init__(self, make: Callable[[Sequence[Trace], Hashable], T]) -> None:
+    def __init__(self, make: Callable[[Sequence[Trace], K], T]) -> None:
         self._make = make
-        self._kept: tuple[Sequence[Trace], int, Hashable, T] | None = None
+        self._kept: tuple[Sequence[Trace], int, K, T] | None = None
 
-    def of(self, corpus: Sequence[Trace], key: Hashable = None) -> T:
+    def of(self, corpus: Sequence[Trace], key: K) -> T:
         """What `make` makes of the corpus and the key."""
         kept = self._kept
         if kept is None or kept[0] is not corpus or kept[1:3] != (len(corpus), key):
@@ -41,4 +45,35 @@ def by_task(corpus: Sequence[Trace]) -> dict[str, list[Trace]]:
     found: dict[str, list[Trace]] = {}
     for trace in corpus:
         found.setdefault(question_key(trace), []).append(trace)
+    return found
+
+
+def named_by_role(corpus: Sequence[Trace]) -> bool:
+    """Whether agents of different runs are found again by role rather than by id.
+
+    Systems that deal out names anew have many more ids than seats, and give every agent a role.
+    """
+    ids = {agent.id for trace in corpus for agent in trace.agents}
+    roled = all(agent.role for trace in corpus for agent in trace.agents)
+    return roled and len(ids) > TURNOVER * max((len(t.agents) for t in corpus), default=0)
+
+
+def seats(trace: Trace, *, by_role: bool) -> dict[str, str]:
+    """Name of each agent's seat in the team, by agent id: its id, or its role.
+
+    Agents of the same role are numbered in the order of the roster.
+
+    >>> from tracekit.trace import Agent, Source
+    >>> agents = (Agent("Ada", "Ada", "worker"), Agent("Jun", "Jun", "worker"), Agent("Mo", "Mo", "judge"))
+    >>> seats(Trace(id="t", source=Source(format="x"), agents=agents), by_role=True)
+    {'Ada': 'worker', 'Jun': 'worker 2', 'Mo': 'judge'}
+    """
+    if not by_role:
+        return {agent.id: agent.id for agent in trace.agents}
+    taken: dict[str, int] = {}
+    found = {}
+    for agent in trace.agents:
+        role = agent.role or agent.id
+        taken[role] = taken.get(role, 0) + 1
+        found[agent.id] = role if taken[role] == 1 else f"{role} {taken[role]}"
     return found

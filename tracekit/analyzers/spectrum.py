@@ -112,7 +112,7 @@ class Spectrum:
     name_blind: ClassVar[bool] = False  # an agent is found again in other runs by its name
 
     def __init__(self) -> None:
-        self._tasks = Latest(lambda corpus, _: by_task(corpus))
+        self._tasks: Latest[None, dict[str, list[Trace]]] = Latest(lambda runs, _: by_task(runs))
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict; the run itself counts as one that failed."""
@@ -121,7 +121,7 @@ class Spectrum:
             known = ", ".join(FORMULAS)
             raise UsageError(f"spectrum has no formula {chosen['formula']!r}; there are {known}")
         method = Method(name=self.name, version=VERSION, settings=chosen)
-        same = self._tasks.of(context.corpus).get(question_key(trace), [])
+        same = self._tasks.of(context.corpus, None).get(question_key(trace), [])
         others = [run for run in same if run.id != trace.id]
         passing = [run for run in others if run.failed is False]
         failing = [trace, *(run for run in others if run.failed)]
