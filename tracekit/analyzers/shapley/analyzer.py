@@ -1,0 +1,218 @@
+"""`shapley`: what each agent's, or each step's, mistakes cost the team.
+
+The blame for a failure is shared out so that the shares sum to what correcting everybody gains. The
+more the context holds, the stronger the evidence: a system is replayed with mistakes taken out,
+recorded repeats are compared, and of a single log a learned reading is shared out. The verdict says
+which it was, and what that takes for granted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import msgspec
+import numpy as np
+
+from tracekit.analyzers.compact.weights import levelled, ranking
+from tracekit.analyzers.run import abstain
+from tracekit.analyzers.shapley.game import EXACT, Effort, NoGame, Played, play
+from tracekit.analyzers.shapley.inversion import bottleneck
+from tracekit.analyzers.shapley.sources import LEAST, Between, Source, Value, source
+from tracekit.analyzers.verdict import settings, verdict
+from tracekit.attribution import Attribution, Cost, Evidence, Method
+from tracekit.context import Context
+from tracekit.errors import UsageError
+from tracekit.signals.roles import candidates
+from tracekit.trace import Trace
+
+VERSION = "1"
+EXPLAINED = 5
+"""Suspects that get evidence, from the top."""
+QUOTED = 160
+"""Characters of a step that are quoted."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What can be set, by name."""
+
+    value: Value = "auto"
+    """What coalitions are worth: replay, recorded, prm or compact."""
+    players: Between = "agents"
+    """Who shares the blame."""
+    score: Literal["shapley", "bottleneck"] = "shapley"
+    """What ranks them: shares, or shares times what a correction gains alone (`inversion`)."""
+    draws: int = 8
+    """Replays of each coalition."""
+    most: int = 600
+    """Coalitions that are asked for at most beyond 12 players."""
+    sampling: Literal["orders", "sizes"] = "orders"
+    """How coalitions are drawn beyond 12 players (`tracekit.games`)."""
+
+
+class Shapley:
+    """Shares the blame by what correcting each agent adds; replays, repeats or one log.
+
+    Settings: `value`, `players`, `score`, `draws`, `most`, `sampling` (`Settings`).
+    """
+
+    name: ClassVar[str] = "shapley"
+    needs: ClassVar[frozenset[str]] = frozenset({"trace"})
+    name_blind: ClassVar[bool] = True
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """The verdict, its shares in `extra["shapley"]`; abstains when there are none."""
+        chosen = _settings(context)
+        method = Method(
+            name=self.name,
+            version=VERSION,
+            settings=msgspec.to_builtins(chosen),
+            seed=context.seed,
+        )
+        try:
+            found, played = shares(trace, context)
+        except NoGame as none:
+            return abstain(trace, method, str(none))
+        blame = _blame(played, chosen)
+        cost = Cost(calls=found.calls)
+        if not blame.any():
+            reason = f"no correction helps: {played.nobody:.0%} of the runs succeed as it is"
+            best = f"{reason}, {played.everybody:.0%} with everything corrected"
+            return msgspec.structs.replace(abstain(trace, method, best, played.assumes), cost=cost)
+        return _verdict(trace, method, found, played, blame)
+
+
+def shares(trace: Trace, context: Context) -> tuple[Source, Played]:
+    """The game of a run and what came of it, for those who want more than the verdict.
+
+    `explanation.explanation(played)` makes it a `shap.Explanation`. Raises `NoGame` where there is
+    no way to tell, and `UsageError` for settings that are unknown.
+    """
+    chosen = _settings(context)
+    found = source(trace, context, chosen.value, chosen.draws)
+    effort = Effort(most=chosen.most, sizes=chosen.sampling == "sizes")
+    return found, play(found.game(chosen.players), context.seed, effort)
+
+
+def _settings(context: Context) -> Settings:
+    """The settings, checked; raises `UsageError`."""
+    usual = msgspec.to_builtins(Settings())
+    try:
+        chosen = msgspec.convert(settings(context, Shapley.name, **usual), Settings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"shapley: {error}") from None
+    if chosen.draws < 1 or chosen.most < 1:
+        raise UsageError("shapley: draws and most start at 1")
+    return chosen
+
+
+def _blame(played: Played, chosen: Settings) -> np.ndarray:
+    """What ranks the players, (players,), at least 0.
+
+    Replays tell shares apart no finer than one draw in `draws`; whoever made the earlier mistake
+    comes first among equals, and nobody who made one goes free.
+    """
+    score = bottleneck(played) if chosen.score == "bottleneck" else np.array(played.shares.values)
+    if played.value == "replay" and played.everybody > played.nobody:
+        return np.asarray(np.maximum(0.0, np.round(score * chosen.draws) / chosen.draws) + LEAST)
+    return np.asarray(np.maximum(0.0, score))
+
+
+def _verdict(
+    trace: Trace, method: Method, found: Source, played: Played, blame: np.ndarray
+) -> Attribution:
+    part = blame / blame.sum()
+    chances = np.zeros(len(trace.steps))
+    agents = dict.fromkeys((step.agent for step in trace.steps), 0.0)
+    suspicion = found.suspicion()
+    for player, chance in zip(played.players, part.tolist(), strict=True):
+        agents[player.agent] += chance
+        if player.step is not None:
+            chances[player.step] += chance
+        else:
+            chances += chance * _within(trace, player.agent, suspicion)
+    owners = [step.agent for step in trace.steps]
+    order = ranking(chances, owners, agents)
+    because = _evidence(trace, found, played, order[:EXPLAINED])
+    made = verdict(trace, method, levelled(chances, order), order=order, evidence=because)
+    ranked = sorted(agents.items(), key=lambda item: -item[1])
+    return msgspec.structs.replace(
+        made,
+        agents=dict(ranked),
+        cost=Cost(calls=found.calls),
+        warnings=(f"{played.value}: {played.assumes}", *_doubts(played)),
+        extra={"shapley": record(played)},
+    )
+
+
+def _within(trace: Trace, agent: str, suspicion: np.ndarray) -> np.ndarray:
+    """How an agent's chance falls on its steps, (n_steps,), sum 1."""
+    own = [index for index in candidates(trace) if trace.steps[index].agent == agent]
+    weights = np.zeros(len(trace.steps))
+    weights[own] = suspicion[own] if suspicion[own].sum() > 0 else 1.0
+    return np.asarray(weights / weights.sum())
+
+
+def _evidence(
+    trace: Trace, found: Source, played: Played, steps: Sequence[int]
+) -> dict[int, tuple[Evidence, ...]]:
+    """For each of the steps: its words with the share, and what would have been right."""
+    by_player = {(player.agent, player.step): place for place, player in enumerate(played.players)}
+    made: dict[int, tuple[Evidence, ...]] = {}
+    for index in steps:
+        step = trace.steps[index]
+        place = by_player.get((step.agent, index), by_player.get((step.agent, None)))
+        if place is None or played.shares.values[place] <= 0:
+            continue
+        quote = step.content[:QUOTED]
+        share = Evidence(
+            step=index,
+            quote=quote,
+            end=len(quote),
+            weight=played.shares.values[place],
+            shows=in_words(played, place),
+        )
+        right = " ".join(found.instead(index).split())[:QUOTED]
+        instead = Evidence(step=index, shows=f"right would have been: {right}")
+        made[index] = (share, instead) if right else (share,)
+    return made
+
+
+def in_words(played: Played, place: int) -> str:
+    """What a player's share means, with its interval where there is one."""
+    value, low, high = (
+        ends[place] for ends in (played.shares.values, played.shares.low, played.shares.high)
+    )
+    between = f" ({low:+.2f} to {high:+.2f})" if low < high else ""
+    return f"{played.gain} adds {value:+.2f} to the chance of success{between}"
+
+
+def _doubts(played: Played) -> tuple[str, ...]:
+    if played.shares.exact:
+        return ()
+    return (f"more than {EXACT} players: coalitions were sampled, intervals are those of sampling",)
+
+
+def record(played: Played) -> dict[str, object]:
+    """The shares as JSON values, largest first."""
+    ranked = sorted(range(len(played.players)), key=lambda place: -played.shares.values[place])
+    scores = bottleneck(played)
+    return {
+        "value": played.value,
+        "nobody": played.nobody,
+        "everybody": played.everybody,
+        "residual": played.shares.residual,
+        "coalitions": played.shares.calls,
+        "exact": played.shares.exact,
+        "shares": [
+            {
+                **msgspec.to_builtins(played.players[place]),
+                "share": played.shares.values[place],
+                "low": played.shares.low[place],
+                "high": played.shares.high[place],
+                "alone": played.alone[place],
+                "bottleneck": float(scores[place]),
+            }
+            for place in ranked
+        ],
+    }
