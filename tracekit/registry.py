@@ -86,6 +86,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     "analyzers": {
         "compact": "tracekit.analyzers.compact.analyzer:Compact",
         "constant": "tracekit.analyzers.baselines:Constant",
+        "ensemble": "tracekit.analyzers.ensemble:Ensemble",
         "first-error": "tracekit.analyzers.first_error:FirstError",
         "first-speaker": "tracekit.analyzers.baselines:FirstSpeaker",
         "influence": "tracekit.analyzers.influence.analyzer:InfluenceAnalyzer",
