@@ -19,11 +19,9 @@ from tracekit.ingest.redact import Redactor, redactor_for
 from tracekit.protocols import Exporter, VerdictExporter, VerdictSender
 from tracekit.store import atomic
 from tracekit.trace import Trace
-from tracekit_cli import options
+from tracekit_cli import calls, options
 from tracekit_cli.commands.attribute import (
     CorpusOption,
-    KeyEnvOption,
-    LlmOption,
     MethodOption,
     ModelOption,
     OutcomeFromOption,
@@ -32,7 +30,7 @@ from tracekit_cli.commands.attribute import (
     SystemOption,
     close,
 )
-from tracekit_cli.judging import Asked, judging
+from tracekit_cli.judging import Asked, VerdictsOption, judging
 from tracekit_cli.output import emit, emit_json, note, redacted, report_problems, show
 from tracekit_cli.progress import bar
 
@@ -150,6 +148,7 @@ def verdicts(
     to: VerdictsToOption,
     out: VerdictsOutOption = None,
     endpoint: EndpointOption = None,
+    verdicts: VerdictsOption = None,
     method: MethodOption = None,
     model: ModelOption = None,
     set: SetOption = None,
@@ -158,8 +157,8 @@ def verdicts(
     with_answer: options.WithAnswer = False,
     corpus: CorpusOption = None,
     system: SystemOption = "",
-    llm: LlmOption = "",
-    key_env: KeyEnvOption = "",
+    llm: calls.Llm = "",
+    key_env: calls.KeyEnv = "",
     format: options.Format = None,
     redact: options.Redact = True,
     pii: options.Pii = False,
@@ -186,6 +185,7 @@ def verdicts(
         raise UsageError(f"--to {to} makes files; --endpoint is for {', '.join(_senders())}")
     asked = Asked(
         paths=tuple(paths),
+        verdicts=verdicts,
         method=method,
         model=model,
         set=tuple(set or ()),

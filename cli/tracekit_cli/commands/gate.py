@@ -22,13 +22,11 @@ from tracekit.gate import words
 from tracekit.gate.decision import Decision, decide
 from tracekit.gate.rules import check, usual
 from tracekit.store import atomic
-from tracekit_cli import options
+from tracekit_cli import calls, options
 from tracekit_cli.commands.attribute import (
     GATE,
     CorpusOption,
     HtmlOption,
-    KeyEnvOption,
-    LlmOption,
     MethodOption,
     ModelOption,
     OutcomeFromOption,
@@ -37,7 +35,7 @@ from tracekit_cli.commands.attribute import (
     SystemOption,
     close,
 )
-from tracekit_cli.judging import Asked, judging
+from tracekit_cli.judging import Asked, VerdictsOption, judging
 from tracekit_cli.output import emit, note, show
 from tracekit_cli.verdicts import write_report
 
@@ -83,6 +81,7 @@ def command(
     html: HtmlOption = None,
     github: GithubOption = None,
     json: options.Json = False,
+    verdicts: VerdictsOption = None,
     method: MethodOption = None,
     model: ModelOption = None,
     set: SetOption = None,
@@ -91,8 +90,8 @@ def command(
     with_answer: options.WithAnswer = False,
     corpus: CorpusOption = None,
     system: SystemOption = "",
-    llm: LlmOption = "",
-    key_env: KeyEnvOption = "",
+    llm: calls.Llm = "",
+    key_env: calls.KeyEnv = "",
     format: options.Format = None,
     redact: options.Redact = True,
     pii: options.Pii = False,
@@ -121,6 +120,7 @@ def command(
         raise UsageError("--accept and --tighten write a baseline: name it, --baseline FILE")
     asked = Asked(
         paths=tuple(paths),
+        verdicts=verdicts,
         method=method,
         model=model,
         set=tuple(set or ()),

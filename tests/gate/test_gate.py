@@ -1,0 +1,251 @@
+"""The gate's rules, its baseline, and what it tells people and GitHub."""
+
+import hashlib
+import json
+
+import msgspec
+import pytest
+
+from tracekit.analyzers.run import attribute
+from tracekit.attribution import Attribution, Method, Suspect
+from tracekit.errors import InputError, SchemaError, UsageError
+from tracekit.export.verdicts.judged import judged
+from tracekit.gate import baseline, github, words
+from tracekit.gate.decision import decide
+from tracekit.gate.rules import NEED_BASELINE, PLAIN
+from tracekit.testing.traces import HOSTILE, make_trace
+from tracekit.trace import Outcome, Raw, Step, Task
+
+STATUS = {"f": "failure", "s": "success", "?": "unknown"}
+
+
+def runs(*ends, blame="A", modes=()):
+    """Runs with verdicts; each is the task's name, a colon, and f, s or ? for every run of it."""
+    pairs = []
+    for end in ends:
+        task, _, outcomes = end.partition(":")
+        for outcome in outcomes:
+            trace = make_trace(
+                f"{task}-{len(pairs)}",
+                [("A", "one"), ("B", "two")],
+                task=Task(id=task),
+                outcome=Outcome(STATUS[outcome]),
+            )
+            if outcome == "s":
+                verdict = attribute(trace, "first-speaker")
+            else:
+                top = Suspect(blame, 0, 0.5, modes=modes)
+                verdict = Attribution(trace.id, Method("m", "1"), (top,))
+            pairs.append((trace, verdict))
+    return list(judged(pairs))
+
+
+def hit(now, *rules, base=None):
+    """What the rules say."""
+    before = None if base is None else baseline.tally(base)
+    return [found.says for found in decide(now, before, rules).hits]
+
+
+def test_any_failure():
+    assert hit(runs("a:s", "b:ff"), "any-failure") == ["2 of 3 runs failed"]
+    assert hit(runs("a:s", "b:s?"), "any-failure") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "says"),
+    [
+        ("a:s", "a:f", ["a: 1 of 1 run failed; 0 of 1 run"]),
+        ("a:f", "a:f", []),
+        ("a:f", "a:s", []),
+        ("a:s", "b:f", ["b: 1 of 1 run failed; it is not in the baseline"]),
+        ("a:fs", "a:ff", ["a: 2 of 2 runs failed; 1 of 2 runs"]),
+        ("a:fs", "a:ffss", []),  # the same rate
+        ("a:fs", "a:fffs", ["a: 3 of 4 runs failed; 1 of 2 runs"]),
+        ("a:?", "a:f", ["a: 1 of 1 run failed; it is not in the baseline"]),
+    ],
+)
+def test_new_failures(before, now, says):
+    assert hit(runs(now), "new-failures", base=runs(before)) == says
+
+
+def test_more_failures():
+    base = runs("a:f", "b:s")
+    assert hit(runs("a:s", "b:f"), "more-failures", base=base) == []
+    assert hit(runs("a:f", "b:f"), "more-failures", base=base) == [
+        "2 of 2 runs (100%) failed; baseline 1 of 2 runs (50%)"
+    ]
+
+
+def test_missing_runs():
+    base = runs("a:s", "b:f", "c:s")
+    says = "2 of 3 cases of the baseline have no outcome: "
+    (said,) = hit(runs("a:s", "b:?"), "missing-runs", base=base)
+    assert said.startswith(says)
+    assert set(said.removeprefix(says).split(", ")) == {"b", "c"}
+    assert hit(runs("a:s", "b:s", "c:f"), "missing-runs", base=base) == []
+
+
+def test_unknown_outcomes():
+    assert hit(runs("a:s?", "b:?"), "unknown-outcomes") == ["nobody knows how 2 of 3 runs ended"]
+
+
+def test_an_agent():
+    assert hit(runs("a:fs", "b:f"), "agent:A") == ["2 of 2 failures are attributed to A"]
+    assert hit(runs("a:f"), "agent:B") == []
+    assert hit(runs("a:?s"), "agent:A") == []
+
+
+def test_a_mode():
+    now = runs("a:fs", modes=("FM-3.2", "FM-3.2"))
+    assert hit(now, "mode:FM-3.2") == ["FM-3.2 in 1 of 2 runs (50%)"]
+    assert hit(now, "mode:FM-3.2", base=now) == []
+    assert hit(now, "mode:FM-1.1") == []
+    base = runs("a:fsss", modes=("FM-3.2",))
+    assert hit(now, "mode:FM-3.2", base=base) == [
+        "FM-3.2 in 1 of 2 runs (50%); baseline 1 of 4 runs (25%)"
+    ]
+
+
+def test_the_usual_rules():
+    assert decide(runs("a:f"), None).rules == ("any-failure",)
+    base = baseline.tally(runs("a:f"))
+    assert decide(runs("a:f"), base).rules == ("new-failures", "missing-runs")
+
+
+def test_nothing_to_judge_by_is_not_green():
+    for nothing in ([], runs("a:??")):
+        with pytest.raises(InputError, match="--outcome-from"):
+            decide(nothing, None)
+
+
+@pytest.mark.parametrize("rule", sorted(NEED_BASELINE))
+def test_some_rules_need_a_baseline(rule):
+    assert rule in PLAIN
+    with pytest.raises(UsageError, match="--baseline FILE"):
+        decide(runs("a:f"), None, [rule])
+
+
+@pytest.mark.parametrize("rule", ["new-failure", "agents:A", "agent:", "mode", ""])
+def test_a_rule_that_does_not_exist_is_named(rule):
+    with pytest.raises(UsageError, match="no such rule"):
+        decide(runs("a:f"), None, [rule])
+
+
+def test_a_baseline_is_the_same_after_a_round_trip(tmp_path):
+    base = baseline.tally(runs("a:fs", "b:s?", modes=("FM-1.3",)), {"method": "m"})
+    for name in ("one.json", "two.json"):
+        baseline.write(tmp_path / name, base)
+    assert baseline.read(tmp_path / "one.json") == base
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    assert (base.runs, base.failures, base.modes("FM-1.3")) == (3, 1, 1)
+
+
+def test_a_baseline_does_not_depend_on_the_order_of_runs():
+    known = runs("a:f", "b:s", "c:f")
+    assert baseline.tally(known).cases == baseline.tally(known[::-1]).cases
+
+
+def test_what_is_no_baseline_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="--accept"):
+        baseline.read(tmp_path / "none.json")
+    (tmp_path / "other.json").write_text('{"schema": "tracekit/baseline/2", "cases": {}}')
+    with pytest.raises(SchemaError, match="tracekit/baseline/1"):
+        baseline.read(tmp_path / "other.json")
+
+
+def test_tightening_never_allows_more():
+    old = baseline.tally(runs("a:f", "b:s", "c:ff", "gone:f"))
+    now = baseline.tally(runs("a:s", "b:f", "c:fs", "new:s", "newly:f"))
+    tight = {
+        case.name: (case.failures, case.runs)
+        for case in baseline.tightened(old, now).cases.values()
+    }
+    assert tight == {"a": (0, 1), "b": (0, 1), "c": (1, 2), "gone": (1, 1), "new": (0, 1)}
+
+
+def test_a_reader_learns_who_and_where_and_what_is_fixed():
+    steps = [Step(0, "A", content="one", raw=(Raw(3, line=3),)), ("B", "two")]
+    trace = make_trace("r", steps, task=Task(id="a"))
+    (one,) = judged([(trace, attribute(trace, "first-speaker"))])
+    base = baseline.tally(runs("b:f"))
+    text = "\n".join(words.lines(decide([one, *runs("b:s", "c:?")], base)))
+    assert "new-failures: a: 1 of 1 run failed; it is not in the baseline" in text
+    assert "- r: A at step 0 most likely broke the run" in text
+    assert "made-up.json:3" in text
+    assert "fixed since the baseline: b" in text
+    assert "left out: 1 of unknown outcome" in text
+    assert "agents and modes are not to be compared" in text  # another method made the baseline
+
+
+def hostile():
+    """A failure whose every word wants to be a command of the runner, or markup."""
+    evil = f"x\n::set-output name=a::b\n##[add-mask]y | [x](http://z) <img src=q> {HOSTILE}"
+    trace = make_trace(evil, [(evil, evil), ("B", "two")], task=Task(id=evil))
+    return list(judged([(trace, attribute(trace, "first-speaker"))]))
+
+
+def test_nothing_in_a_log_commands_the_runner():
+    text = "\n".join(words.lines(decide(hostile(), None))) + "\n"
+    first, *shown, last = github.quiet(text).splitlines()
+    token = hashlib.sha256(text.encode()).hexdigest()
+    assert first == f"::stop-commands::{token}"
+    assert last == f"::{token}::"
+    assert shown == text.splitlines()
+    for line in github.commands(decide(hostile(), None)):
+        assert line.startswith("::error file=made-up.json,line=1,title=tracekit%3A any-failure::")
+        assert "\n" not in line
+        assert "\r" not in line
+
+
+def test_nothing_in_a_log_is_markup_in_the_summary():
+    text = words.markdown(decide(hostile(), None))
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 3
+    assert all(line.replace(r"\|", "").count("|") == 6 for line in rows)
+    assert "<img" not in text
+    assert "<script" not in text
+    assert "http://" not in text
+
+
+def test_annotations_keep_within_what_github_shows():
+    decision = decide(runs("a:" + "f" * 30), None)
+    lines = list(github.commands(decision))
+    assert len(lines) == 10
+    assert lines[-1] == "::error title=tracekit::21 more runs: see the summary of this job"
+    assert len(list(github.commands(decide(runs("a:" + "f" * 10), None)))) == 10
+    base = baseline.tally(runs("a:s"))
+    (only,) = github.commands(decide(runs("b:s"), base))
+    assert only.startswith("::error title=tracekit%3A missing-runs::1 of 1 cases")
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "place"),
+    [
+        ("runs/a.json", None, "file=runs/a.json,line=7,"),
+        ("/w/runs/a,b.json", "/w", "file=runs/a%2Cb.json,line=7,"),
+        ("/elsewhere/a.json", "/w", ""),
+        ("a.zip!/b.json", None, ""),
+        ("", None, ""),
+    ],
+)
+def test_files_are_named_as_the_checkout_knows_them(path, root, place):
+    assert github._place(path, 7, root) == place
+
+
+def test_a_summary_is_added_and_cut(tmp_path):
+    path = tmp_path / "summary.md"
+    github.append_summary(path, "one\n")
+    github.append_summary(path, "ü" * 600_000)
+    text = path.read_bytes().decode()
+    assert text.startswith("one\nü")
+    assert text.endswith("ü\n\n(cut)\n")
+    assert len(text.encode()) < 1024 * 1024
+
+
+def test_the_decision_as_json_is_whole_and_steady():
+    decision = decide(runs("a:f", "b:s"), baseline.tally(runs("a:s", "b:s")), (), {"k": 1})
+    document = json.loads(words.as_json(decision))
+    assert document["schema"] == "tracekit/gate/1"
+    assert document["config"] == {"k": 1}
+    assert msgspec.convert(document, type(decision)) == decision
+    assert words.as_json(decision) == words.as_json(msgspec.convert(document, type(decision)))
