@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tracekit import registry
 from tracekit.analyzers.models import load_model
 from tracekit.errors import Problem, UsageError
 from tracekit.eval import suite_tables, tables
 from tracekit.eval.board import Leaderboard
 from tracekit.eval.config import EvalConfig
-from tracekit.eval.leaderboard import evaluate
+from tracekit.eval.crossfit import Asking
+from tracekit.eval.leaderboard import Progress, evaluate
 from tracekit.eval.manifest import Manifest, manifest
 from tracekit.eval.suite import Suite, evaluate_all
 from tracekit.llm.retry import silence
 from tracekit.protocols import Analyzer
 from tracekit.store import atomic
+from tracekit_cli.calls import Calls, told
 from tracekit_cli.output import note
 from tracekit_cli.progress import bar
 
@@ -38,6 +43,19 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Weights that are scored as they are, before the methods."""
     data: str
     config: EvalConfig
+    llm: str = ""
+    """Server of methods that ask a model."""
+    key_env: str = ""
+    """Variable that holds its key."""
+    calls: Calls = Calls()
+    """How it is asked."""
+    settings: dict[str, Any] = {}
+    """Settings of the methods that ask a model, its name among them."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a model server, or a record of one."""
+        return bool(self.llm) or self.calls.replay is not None
 
     def __post_init__(self) -> None:
         if not self.methods and self.model is None:
@@ -90,24 +108,45 @@ class Evaluated:
     def manifest(self) -> Manifest:
         """What it takes to do it again."""
         job = self.job
-        return manifest(job.benchmark, job.methods, job.model, job.config, self.boards)
+        return manifest(
+            job.benchmark, job.methods, job.model, job.config, self.boards, job.settings
+        )
 
 
 def evaluated(job: Job, *, quiet: bool) -> Evaluated:
     """Do it, with a progress bar; raises what `evaluate` raises."""
-    methods: list[str | Analyzer] = [] if job.model is None else [load_model(job.model)]
-    methods += job.methods
     silence()  # a method may ask a model
-    run = evaluate_all if job.benchmark == ALL else None
-    with bar("evaluating", None, quiet=quiet) as tick:
+    with _asking(job, quiet=quiet) as asking, bar("evaluating", None, quiet=quiet) as tick:
 
-        def told(_done: int, _total: int, what: str) -> None:
+        def shown(_done: int, _total: int, what: str) -> None:
             tick(what)
 
-        if run is not None:
-            return Evaluated(job, run(methods, job.data, job.config, progress=told))
-        board = evaluate(job.benchmark, methods, job.data, job.config, progress=told)
-        return Evaluated(job, board)
+        return Evaluated(job, _result(job, asking, shown))
+
+
+def _result(job: Job, asking: Asking, progress: Progress) -> Leaderboard | Suite:
+    methods: list[str | Analyzer] = [] if job.model is None else [load_model(job.model)]
+    methods += job.methods
+    run: Callable[..., Leaderboard | Suite]
+    run = evaluate_all if job.benchmark == ALL else partial(evaluate, job.benchmark)
+    return run(methods, job.data, job.config, progress=progress, asking=asking)
+
+
+@contextmanager
+def _asking(job: Job, *, quiet: bool) -> Iterator[Asking]:
+    """The client while it is open; what the calls came to is said in the end."""
+    needing = [m for m in job.methods if "llm" in registry.get("analyzers", m).needs]
+    if not job.asks:
+        if needing:
+            raise UsageError(
+                f"{needing[0]} asks a model: say where, --llm http://localhost:8000/v1"
+            )
+        yield Asking()
+        return
+    model = str(job.settings.get("model", ""))
+    with job.calls.client(job.llm, job.key_env, model) as client:
+        yield Asking(llm=client, settings=job.settings, concurrency=job.calls.concurrency)
+        note(f"tracekit: {told(client.spent())}", quiet=quiet)
 
 
 def write(path: Path, content: bytes, *, quiet: bool) -> None:

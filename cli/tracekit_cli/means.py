@@ -11,6 +11,8 @@ from tracekit.context import Context
 from tracekit.errors import UsageError
 from tracekit.protocols import Analyzer
 from tracekit.replay.systems import load_system
+from tracekit_cli.calls import Calls, told
+from tracekit_cli.output import note
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,30 +26,38 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     """Where the model server is, .../v1."""
     key_env: str = ""
     """Variable that holds its key."""
+    model: str = ""
+    """The model there, which a price is for."""
+    calls: Calls = Calls()
+    """How it is asked."""
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether there is a server, or a record of one."""
+        return bool(self.llm) or self.calls.replay is not None
 
 
 def check(analyzer: Analyzer, means: Means) -> None:
     """Raise `UsageError` when the method needs what was not given."""
     if "replay" in analyzer.needs and not means.system:
         raise UsageError(f"{analyzer.name} runs the system again: name it, --system MODULE:FACTORY")
-    if "llm" in analyzer.needs and not means.llm:
+    if "llm" in analyzer.needs and not means.has_answers:
         raise UsageError(f"{analyzer.name} asks a model: say where, --llm http://localhost:8000/v1")
 
 
 @contextmanager
-def opened(context: Context, means: Means) -> Iterator[Context]:
+def opened(context: Context, means: Means, *, quiet: bool = False) -> Iterator[Context]:
     """The context with the system and the client; the client is closed in the end.
 
     No connection is made before a method asks. Raises `ContractError` for a system that does not
-    load, and `UsageError` for an address that is none.
+    load, and `UsageError` for an address that is none. What the calls came to is said on stderr.
     """
     if means.system:
         context = msgspec.structs.replace(context, system=load_system(means.system))
-    if not means.llm:
+    if not means.has_answers:
         yield context
         return
-    from tracekit.llm.client import Client
-    from tracekit.llm.endpoint import Endpoint
-
-    with Client(Endpoint(url=means.llm, key_env=means.key_env)) as client:
+    with means.calls.client(means.llm, means.key_env, means.model) as client:
         yield msgspec.structs.replace(context, llm=client)
+        if (spent := client.spent()).tries or spent.stored or spent.failed:
+            note(f"tracekit: {told(spent)}", quiet=quiet)

@@ -10,7 +10,9 @@ import msgspec
 from tracekit.errors import UsageError
 
 
-def parse_settings(pairs: Sequence[str] | None, model: str | None = None) -> dict[str, Any]:
+def parse_settings(
+    pairs: Sequence[str] | None, model: str | None = None, repeat: int | None = None
+) -> dict[str, Any]:
     """Options by name; a value that is JSON (a number, true, a list) is taken as such.
 
     Raises `UsageError` for what is not of the form key=value, and for a key given twice.
@@ -19,7 +21,9 @@ def parse_settings(pairs: Sequence[str] | None, model: str | None = None) -> dic
     {'step': 3, 'name': 'abc', 'deep': True}
     """
     found: dict[str, Any] = {}
-    for pair in [*(pairs or ()), *([f"model={model}"] if model is not None else ())]:
+    short = {"model": model, "repeat": repeat}
+    more = [f"{name}={value}" for name, value in short.items() if value is not None]
+    for pair in [*(pairs or ()), *more]:
         key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():
             raise UsageError(f"--set {pair}: not of the form key=value")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tracekit.analyzers.run import abstain, attribute
+from tracekit.analyzers.run import abstain, attribute, in_order
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
 from tracekit.errors import Problem, boundary
@@ -42,6 +42,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Whether successful runs get verdicts too."""
     redactor: Redactor | None = None
     """Takes secrets out of every trace before anything is said about it."""
+    concurrency: int = 1
+    """Runs that are judged at once, by methods that ask a model."""
     quiet: bool = False
 
 
@@ -52,6 +54,8 @@ class Verdicts:
         self.request = request
         self.counted: Counter[str] = Counter()
         """Runs by outcome status, those without a verdict included."""
+        self.failed = 0
+        """Verdicts that failed because a model gave no answer that can be used."""
         self.pairs: list[Pair] = []
         """Explained runs with their verdicts, kept for tables and reports."""
         formats = [request.format] if request.format else None
@@ -83,9 +87,15 @@ class Verdicts:
                 traces = list(traces)
                 others = list(self._read(self._others)) if request.corpus else traces
                 context = msgspec.structs.replace(context, corpus=others)
-            for trace in traces:
+            # methods that ask a model wait most of the time, so several runs are judged at once
+            at_once = request.concurrency if "llm" in request.analyzer.needs else 1
+            for trace, verdict, problem in in_order(
+                lambda trace: (trace, *self._verdict(trace, context)), traces, at_once
+            ):
                 self.counted[trace.outcome.status] += 1
-                yield trace, self._verdict(trace, context)
+                self.failed += verdict.failed
+                self._failures += [] if problem is None else [problem]
+                yield trace, verdict
 
     def _read(self, ingest: Ingest) -> Iterator[Trace]:
         """Traces with their outcomes, and without secrets where that was asked for."""
@@ -95,14 +105,20 @@ class Verdicts:
                 trace = request.outcomes.apply(trace)
             yield trace if request.redactor is None else request.redactor.trace(trace)
 
-    def _verdict(self, trace: Trace, context: Context) -> Attribution:
-        """The method's verdict; a method that breaks on one run abstains there, and we go on."""
+    def _verdict(self, trace: Trace, context: Context) -> tuple[Attribution, Problem | None]:
+        """The method's verdict, and what went wrong with it.
+
+        A method that breaks on one run abstains there, and we go on.
+        """
         request, method = self.request, self.request.analyzer
-        with boundary(f"{method.name} failed on {trace.id}", trace.source.path) as failure:
-            return attribute(trace, method, context=context, even_success=request.all)
+        what, path = f"{method.name} failed on {trace.id}", trace.source.path
+        with boundary(what, path) as failure:
+            verdict = attribute(trace, method, context=context, even_success=request.all)
+            if verdict.failed:
+                return verdict, Problem(what=f"{what}: {verdict.abstained}", path=path)
+            return verdict, None
         assert failure.problem is not None
-        self._failures.append(failure.problem)
-        return abstain(trace, Method(name=method.name), failure.problem.what)
+        return abstain(trace, Method(name=method.name), failure.problem.what), failure.problem
 
     def print_lines(self, *, top: int | None, keep: bool) -> None:
         """One JSON line per run as soon as it is known; `keep` holds the verdicts for a report."""
@@ -131,6 +147,7 @@ class Verdicts:
         return (
             f"{self.total} runs: {count['failure']} failed, {count['success']} succeeded ({blamed}), "
             f"{count['unknown']} of unknown outcome (verdicts hold if they failed)"
+            + (f"; {self.failed} judgements failed" if self.failed else "")
         )
 
     def _explained(self, pair: Pair) -> bool:

@@ -11,12 +11,12 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 
-from tracekit.analyzers.run import abstain, attribute
+from tracekit.analyzers.run import abstain, attribute, in_order
 from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.context import Context
 from tracekit.errors import ContractError, Problem, UsageError, boundary
@@ -25,6 +25,9 @@ from tracekit.eval.extra import Extra, Vocabulary
 from tracekit.metrics import Blame, Case, Scores, blame_in, blame_of, chance, distribution, score
 from tracekit.protocols import Analyzer, Benchmark, Fitted
 from tracekit.trace import Trace
+
+if TYPE_CHECKING:
+    from tracekit.llm.client import Client
 
 Fit = Literal["none", "refitted", "transferred", "shipped", "seen", "exact"]
 
@@ -50,6 +53,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Fit on the same part of the benchmark only: the constants, at their strongest."""
 
 
+class Asking(msgspec.Struct, frozen=True, kw_only=True):
+    """What methods that ask a model are given; the others never see it."""
+
+    llm: Client | None = None
+    """The server; whoever evaluates opens and closes it."""
+    settings: dict[str, Any] = {}
+    """Settings of every such method: `model`, `repeat`, ..."""
+    concurrency: int = 1
+    """Runs judged at once."""
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Everything but the method: the cases, the deal of folds, the scorer."""
 
@@ -69,6 +83,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the labels name agents."""
     outside: Sequence[Trace] = ()
     """Labelled runs of other benchmarks, for methods to be transferred."""
+    asking: Asking = Asking()
+    """A model server, for methods that ask one."""
 
 
 def run(entry: Entry, asked: Asked) -> list[Case]:
@@ -77,17 +93,32 @@ def run(entry: Entry, asked: Asked) -> list[Case]:
         return _frequent(entry, asked)
     if entry.analyzer is None:
         return [_case(entry, asked, i, _expected(asked, item)) for i, item in _each(asked)]
+    every = range(len(asked.items))
     if entry.fit == "transferred":
-        fitted = _fit(entry, asked, asked.outside)
-        return [_ask(entry, asked, i, fitted) for i, _ in _each(asked)]
+        return _ask_all(entry, asked, every, _fit(entry, asked, asked.outside))
     if entry.fit != "refitted":
-        return [_ask(entry, asked, i, entry.analyzer) for i, _ in _each(asked)]
+        return _ask_all(entry, asked, every, entry.analyzer)
     cases: dict[int, Case] = {}
     for fold, part, train in splits(asked, entry.within_subset):
         fitted = _fit(entry, asked, [asked.items[i].labelled for i in train])
-        for i in part:
-            cases[i] = _ask(entry, asked, i, fitted, fold)
-    return [cases[i] for i in range(len(asked.items))]
+        cases |= zip(part, _ask_all(entry, asked, part, fitted, fold), strict=True)
+    return [cases[i] for i in every]
+
+
+def _ask_all(
+    entry: Entry,
+    asked: Asked,
+    part: Sequence[int],
+    analyzer: Analyzer | Problem,
+    fold: int | None = None,
+) -> list[Case]:
+    """The cases at some positions; those of methods that wait for a model several at once."""
+    at_once = asked.asking.concurrency if _asks(entry) else 1
+    return list(in_order(lambda at: _ask(entry, asked, at, analyzer, fold), part, at_once))
+
+
+def _asks(entry: Entry) -> bool:
+    return entry.analyzer is not None and "llm" in entry.analyzer.needs
 
 
 def _frequent(entry: Entry, asked: Asked) -> list[Case]:
@@ -138,7 +169,7 @@ def _ask(
 ) -> Case:
     item = asked.items[at]
     said = analyzer if isinstance(analyzer, Problem) else _verdict(entry, analyzer, item, asked)
-    failed = said.what if isinstance(said, Problem) else None
+    failed = said.what if isinstance(said, Problem) else said.abstained if said.failed else None
     if isinstance(said, Problem):
         said = abstain(item.trace, Method(name=entry.name), said.what)
     said = _worded(said, asked.bench)
@@ -183,10 +214,12 @@ def _also(asked: Asked, item: Item, said: Attribution) -> dict[str, float]:
 
 
 def _verdict(entry: Entry, analyzer: Analyzer, item: Item, asked: Asked) -> Attribution | Problem:
-    path = item.trace.source.path
+    path, context, asking = item.trace.source.path, asked.context, asked.asking
+    if _asks(entry):
+        context = msgspec.structs.replace(context, llm=asking.llm, settings=asking.settings)
     with boundary(f"method {entry.name!r} failed", path) as failure:
         try:
-            return attribute(item.trace, analyzer, context=asked.context, even_success=True)
+            return attribute(item.trace, analyzer, context=context, even_success=True)
         except ContractError as error:
             return Problem(what=str(error), path=path)
     assert failure.problem is not None

@@ -16,7 +16,8 @@ The one call, which the command line uses too:
 `evaluate(benchmark, methods, data, config=None, *, progress=None, **settings)`: `benchmark` is a
 name or a `Benchmark`, `methods` are names or `Analyzer`s, `data` a path, `settings` fields of
 `EvalConfig` as keywords (`folds=5`). `progress(done, total, what)` is called after each method and
-seed. `board.problems` are files that could not be read; exit code 3 when there are any.
+seed. `asking` (`tracekit.eval.crossfit.Asking`) holds the client and the settings of methods that
+ask a model. `board.problems` are files that could not be read; exit code 3 when there are any.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from tracekit.context import Context
 from tracekit.errors import UsageError
 from tracekit.eval.board import METRICS, Leaderboard, pairs, rows
 from tracekit.eval.config import EvalConfig
-from tracekit.eval.crossfit import EXPECTED, FREQUENT, Asked, Entry, Fit, run
+from tracekit.eval.crossfit import EXPECTED, FREQUENT, Asked, Asking, Entry, Fit, run
 from tracekit.eval.dataset import Dataset, read
 from tracekit.eval.extra import Extra, Noted, Vocabulary
 from tracekit.eval.hub import is_hub, located
@@ -56,6 +57,7 @@ def evaluate(
     config: EvalConfig | None = None,
     *,
     progress: Progress | None = None,
+    asking: Asking | None = None,
     **settings: Any,
 ) -> Leaderboard:
     """Score methods on a labelled benchmark, with constants and chance beside them.
@@ -78,7 +80,7 @@ def evaluate(
         if is_hub(data):
             raise UsageError("--protocol lodo needs a folder that holds other benchmarks as well")
         pool = outside(bench.name, read_all(Path(data), with_answer=config.with_answer), dataset)
-    return compare(bench, dataset, chosen, config, pool=pool, progress=progress)
+    return compare(bench, dataset, chosen, config, pool=pool, progress=progress, asking=asking)
 
 
 def compare(
@@ -89,6 +91,7 @@ def compare(
     *,
     pool: Pool,
     progress: Progress | None = None,
+    asking: Asking | None = None,
 ) -> Leaderboard:
     """The leaderboard of a benchmark that is read already; `pool` is empty but under `lodo`."""
     idle = _idle(dataset)
@@ -99,7 +102,7 @@ def compare(
     strict = config.scorer == "strict"
     if strict and modes:
         entries.append(Entry(name=FREQUENT, analyzer=None, fit="refitted"))
-    cases = _cases(entries, dataset, bench, config, pool, progress)
+    cases = _cases(entries, dataset, bench, config, pool, asking or Asking(), progress)
     subsets, metrics = dataset.subsets, METRICS[config.scorer]
     found = rows(entries, cases, subsets, metrics, config.with_answer, modes if strict else None)
     return Leaderboard(
@@ -187,6 +190,7 @@ def _cases(
     bench: Benchmark,
     config: EvalConfig,
     pool: Pool,
+    asking: Asking,
     progress: Progress | None,
 ) -> list[Case]:
     found: list[Case] = []
@@ -201,6 +205,7 @@ def _cases(
             has_steps=dataset.has_steps,
             has_agents=dataset.has_agents,
             outside=pool.traces,
+            asking=asking,
         )
         for entry in entries:
             found += run(entry, asked)

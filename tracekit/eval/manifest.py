@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -45,6 +46,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
     """The weights that were named."""
     config: EvalConfig
     """Every setting, defaults included."""
+    asked: dict[str, Any] = {}
+    """Settings of the methods that ask a model, its name among them; empty = none does."""
     versions: dict[str, str]
     """Of tracekit and numpy, which figures may depend on."""
     boards: dict[str, Record]
@@ -57,6 +60,7 @@ def manifest(
     model: str | None,
     config: EvalConfig,
     boards: Sequence[Leaderboard],
+    asked: dict[str, Any] | None = None,
 ) -> Manifest:
     """The manifest of an evaluation that is done."""
     return Manifest(
@@ -64,6 +68,7 @@ def manifest(
         methods=tuple(methods),
         model=model,
         config=config,
+        asked=asked or {},
         versions={"numpy": version("numpy"), "tracekit": __version__},
         boards={
             board.benchmark: Record(

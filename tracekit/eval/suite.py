@@ -22,6 +22,7 @@ from tracekit import registry
 from tracekit.errors import Problem, UsageError
 from tracekit.eval.board import Leaderboard, calibrated
 from tracekit.eval.config import EvalConfig
+from tracekit.eval.crossfit import Asking
 from tracekit.eval.hub import is_hub
 from tracekit.eval.leaderboard import Progress, chosen_methods, compare, configured
 from tracekit.eval.pool import Overlap, Pool, outside, overlaps, read_all
@@ -66,6 +67,7 @@ def evaluate_all(
     config: EvalConfig | None = None,
     *,
     progress: Progress | None = None,
+    asking: Asking | None = None,
     **settings: Any,
 ) -> Suite:
     """`tracekit.eval.leaderboard.evaluate` on every benchmark under `data`.
@@ -86,7 +88,7 @@ def evaluate_all(
         pool = outside(name, datasets, dataset) if lodo else Pool()
         told = None if progress is None else _named(progress, name)
         bench = registry.get("benchmarks", name)
-        boards.append(compare(bench, dataset, chosen, own, pool=pool, progress=told))
+        boards.append(compare(bench, dataset, chosen, own, pool=pool, progress=told, asking=asking))
     names = [analyzer.name for analyzer in chosen]
     return Suite(
         boards=tuple(boards),

@@ -66,7 +66,7 @@ def run_facts(trace: Trace, verdict: Attribution | None) -> list[tuple[str, str]
         facts.append(("Reason given", one_line(outcome.reason, 400)))
     if outcome.by:
         facts.append(("Outcome by", one_line(outcome.by, NAME)))
-    facts += [] if verdict is None else _sets(trace, verdict)
+    facts += [] if verdict is None else [*_sets(trace, verdict), *_asked(verdict)]
     facts += [("Label", _label(label)) for label in trace.labels]
     return facts
 
@@ -82,6 +82,22 @@ def _sets(trace: Trace, verdict: Attribution) -> list[tuple[str, str]]:
     if agents is not None:
         names = ", ".join(agent_name(trace, id) for id in agents.agents)
         facts.append((f"Agent set ({agents.coverage:.0%})", names))
+    return facts
+
+
+def _asked(verdict: Attribution) -> list[tuple[str, str]]:
+    """How far repeated judgements agree, and what the calls cost."""
+    votes, cost = verdict.votes, verdict.cost
+    facts: list[tuple[str, str]] = []
+    if votes is not None:
+        words = f"{votes.step} of {votes.asked} judgements name this step, {votes.agent} this agent"
+        counts = ((votes.abstained, "name nobody"), (votes.failed, "failed"))
+        words += "".join(f", {count} {what}" for count, what in counts if count)
+        facts.append(("Agreement", words))
+    if cost.calls:
+        calls = "1 call" if cost.calls == 1 else f"{cost.calls:,} calls"
+        money = f", ${cost.money:.4g}" if cost.money else ""
+        facts.append(("Cost", f"{calls}, {cost.tokens:,} tokens{money}"))
     return facts
 
 

@@ -16,7 +16,7 @@ from tracekit.ingest.outcomes import outcomes_from
 from tracekit.ingest.redact import redactor_for
 from tracekit.ingest.sniff import reader_of
 from tracekit.llm.retry import silence
-from tracekit_cli import options
+from tracekit_cli import calls, options
 from tracekit_cli.means import Means, check, opened
 from tracekit_cli.output import note, redacted, report_problems
 from tracekit_cli.settings import parse_settings
@@ -81,12 +81,8 @@ SystemOption = Annotated[
         metavar="MODULE:FACTORY", help="The system that made the runs, for methods that replay it."
     ),
 ]
-LlmOption = Annotated[
-    str, typer.Option(metavar="URL", help="Server of the model, .../v1, for methods that ask one.")
-]
-KeyEnvOption = Annotated[
-    str, typer.Option(metavar="VARIABLE", help="Variable that holds the server's key.")
-]
+LlmOption = calls.Llm
+KeyEnvOption = calls.KeyEnv
 ExitCodeOption = Annotated[
     bool, typer.Option("--exit-code", help="Exit with 1 when a run failed: a gate for CI.")
 ]
@@ -109,6 +105,14 @@ def command(
     system: SystemOption = "",
     llm: LlmOption = "",
     key_env: KeyEnvOption = "",
+    repeat: calls.Repeat = None,
+    concurrency: calls.Concurrency = calls.AT_ONCE,
+    max_tokens_total: calls.MaxTokens = None,
+    max_cost: calls.MaxCost = None,
+    price: calls.PriceOption = "",
+    cache: calls.Cache = None,
+    record: calls.Record = None,
+    replay: calls.Replay = None,
     redact: options.Redact = False,
     pii: options.Pii = False,
     exit_code: ExitCodeOption = False,
@@ -133,6 +137,8 @@ def command(
       tracekit attribute traces.jsonl --method first-error --json
       tracekit attribute logs/ --model my-model
       tracekit attribute logs/ --method shapley --system my_team:build
+      tracekit attribute logs/ --method judge:all-at-once --llm http://localhost:8000/v1 \\
+        --model my-model --cache calls.db --max-tokens-total 1000000
     """
     if format is not None:
         reader_of(format)
@@ -141,10 +147,18 @@ def command(
     analyzer, chosen = choose(method, model)
     if "llm" in analyzer.needs:
         silence()
-    means = Means(corpus=tuple(corpus or ()), system=system, llm=llm, key_env=key_env)
+    asking = calls.Calls(
+        tokens=max_tokens_total, money=max_cost, price=price, concurrency=concurrency,
+        cache=cache, record=record, replay=replay,
+    )  # fmt: skip
+    given = parse_settings(set, chosen.get("model"), repeat)
+    means = Means(
+        corpus=tuple(corpus or ()), system=system, llm=llm, key_env=key_env,
+        model=str(given.get("model", "")), calls=asking,
+    )  # fmt: skip
     check(analyzer, means)
-    given = parse_settings(set, chosen.get("model"))
-    with opened(Context(seed=seed, with_answer=with_answer, settings=given), means) as context:
+    base = Context(seed=seed, with_answer=with_answer, settings=given)
+    with opened(base, means, quiet=quiet) as context:
         request = Request(
             paths=tuple(paths),
             analyzer=analyzer,
@@ -162,6 +176,7 @@ def command(
             ),
             all=all,
             redactor=redactor_for(options.redaction(redact=redact, pii=pii)),
+            concurrency=concurrency,
             quiet=quiet,
         )
         verdicts = Verdicts(request)

@@ -10,9 +10,10 @@ import typer
 from tracekit.errors import UsageError
 from tracekit.eval.config import EvalConfig, Protocol, Scorer
 from tracekit.eval.manifest import encode
-from tracekit_cli import options
+from tracekit_cli import calls, options
 from tracekit_cli.evaluation import Job, evaluated, write
 from tracekit_cli.output import emit, report_problems, show
+from tracekit_cli.settings import parse_settings
 
 DEFAULTS = EvalConfig()
 
@@ -38,7 +39,7 @@ ModelOption = Annotated[
     typer.Option(
         metavar="DIR|REPO",
         help="Weights of your own, scored as they are (implies --shipped): a folder, or "
-        "owner/name[@revision] on the Hub.",
+        "owner/name[@revision] on the Hub. With --llm or --replay, the name of the model there.",
     ),
 ]
 FoldsOption = Annotated[
@@ -80,6 +81,12 @@ ManifestOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Also write what `tracekit reproduce` needs to do it again."),
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="An option of the methods that ask a model; repeatable."
+    ),
+]
 CasesOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also write each case as a JSON line.")
 ]
@@ -102,6 +109,17 @@ def command(
     html: HtmlOption = None,
     cases: CasesOption = None,
     manifest: ManifestOption = None,
+    llm: calls.Llm = "",
+    key_env: calls.KeyEnv = "",
+    set: SetOption = None,
+    repeat: calls.Repeat = None,
+    concurrency: calls.Concurrency = calls.AT_ONCE,
+    max_tokens_total: calls.MaxTokens = None,
+    max_cost: calls.MaxCost = None,
+    price: calls.PriceOption = "",
+    cache: calls.Cache = None,
+    record: calls.Record = None,
+    replay: calls.Replay = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Score methods on a labelled benchmark, with intervals.
@@ -116,18 +134,30 @@ def command(
       tracekit eval who-and-when -m linear,first-error \\
         --data $TRACEKIT_DATA/labeled/who-and-when
       tracekit eval all -m linear --protocol lodo --data $TRACEKIT_DATA
+      tracekit eval who-and-when -m judge:all-at-once,judge:fusion --model my-model \\
+        --llm http://localhost:8000/v1 --cache calls.db --data $TRACEKIT_DATA
     """
+    asking = calls.Calls(
+        tokens=max_tokens_total, money=max_cost, price=price, concurrency=concurrency,
+        cache=cache, record=record, replay=replay,
+    )  # fmt: skip
+    asks = bool(llm) or replay is not None
+    weights = None if asks else model
     config = EvalConfig(
         folds=folds,
         seeds=_seeds(seeds),
-        refit=refit and model is None,
+        refit=refit and weights is None,
         allow_seen=allow_seen,
         protocol=_protocol(protocol),
         scorer=_scorer(scorer),
         with_answer=with_answer,
     )
     named = [name.strip() for given in method or () for name in given.split(",") if name.strip()]
-    job = Job(benchmark=benchmark, methods=tuple(named), model=model, data=data, config=config)
+    job = Job(
+        benchmark=benchmark, methods=tuple(named), model=weights, data=data, config=config,
+        llm=llm, key_env=key_env, calls=asking,
+        settings=parse_settings(set, model if asks else None, repeat),
+    )  # fmt: skip
     found = evaluated(job, quiet=quiet)
     if json:
         emit(found.json() + b"\n")

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from tracekit.eval.manifest import differences, read
-from tracekit_cli import options
+from tracekit_cli import calls, options
 from tracekit_cli.evaluation import Job, evaluated
 from tracekit_cli.output import emit_json, report_problems, show
 
@@ -27,12 +27,16 @@ DataOption = Annotated[
 def command(
     manifest: ManifestArgument,
     data: DataOption,
+    llm: calls.Llm = "",
+    key_env: calls.KeyEnv = "",
+    replay: calls.Replay = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Do an evaluation again and say whether the data and the figures are the same.
 
-    Exit code 0: both are, byte for byte; 1: something differs, and what.
+    Exit code 0: both are, byte for byte; 1: something differs, and what. Methods that asked a model
+    are the same only when its answers are: replay them from a store.
 
     \b
     Examples:
@@ -46,6 +50,10 @@ def command(
         model=then.model,
         data=data,
         config=then.config,
+        llm=llm,
+        key_env=key_env,
+        calls=calls.Calls(replay=replay),
+        settings=then.asked,
     )
     again = evaluated(job, quiet=quiet)
     found = differences(then, again.manifest())
