@@ -134,7 +134,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "rules": "tracekit.inject.manipulators.rules:Rules",
         "sandbox": "tracekit.inject.manipulators.sandbox:SandboxNative",
     },
-    "values": {},
+    "values": {"prm": "tracekit.prm.model:Prm"},
     "benchmarks": {
         "who-and-when": "tracekit.eval.benchmarks.who_and_when:WhoAndWhen",
         "agentrx": "tracekit.eval.benchmarks.agentrx:AgentRx",

@@ -126,7 +126,7 @@ def canonical(said: str) -> str:
         return _plain(str(float(ratio[1]) / float(ratio[2])))
     if len(numbers) == 1 and _OPEN.search(rest):
         return NONE
-    if len(numbers) == 1 or bare.startswith(numbers[0]) and not _OPEN.search(rest):
+    if len(numbers) == 1 or (bare.startswith(numbers[0]) and not _OPEN.search(rest)):
         return _plain(numbers[0])
     if _OPEN.search(rest):
         return _plain(numbers[-1]) if "=" in rest and bare.endswith(numbers[-1]) else NONE

@@ -11,12 +11,12 @@ MOST = 40
 """Statements that are checked in one text."""
 
 _NUM = r"[-\u2212]?\$?(?:\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.\d{1,9})?%?"
-_UNIT = r"(?:\s{0,3}(?!times\b|plus\b|minus\b|over\b|and\b|is\b|by\b|x\b)[a-z]{1,14}\b){0,2}"
+_UNIT = r"(?:\s{0,3}(?!times\b|plus\b|minus\b|over\b|and\b|is\b|by\b|x\b)[a-z]{2,14}\b){0,2}"
 _OP = r"(?:[+\-*/\u00d7\u00f7\u2212]|\\times|\\cdot|\\div|x|times|plus|minus|divided by|multiplied by)"
 _IS = r"(?:=|\\approx|\u2248|equals?|makes?|gives?|is|comes? out as|comes? to|amounts? to)"
 _STATEMENT = re.compile(
     rf"(?<![\w.)/*+^-])(?P<left>{_NUM}{_UNIT}(?:\s{{0,3}}{_OP}\s{{0,3}}{_NUM}{_UNIT}){{1,6}})"
-    rf"\s{{0,3}}{_IS}\s{{0,3}}(?P<right>{_NUM})(?![\w.]?\d|\s{{0,2}}[*/\u00d7+^])"
+    rf"\s{{0,3}}{_IS}\s{{0,3}}(?P<right>{_NUM})(?![\w.,]?\d|\s{{0,2}}[*/\u00d7+^])"
 )
 _TOKEN = re.compile(rf"(?P<op>(?<=[\s\da-z%]){_OP}(?=[\s$\d\-]))|(?P<num>{_NUM})")
 _TIMES = frozenset({"*", "\u00d7", "\\times", "\\cdot", "x", "times", "multiplied by"})
