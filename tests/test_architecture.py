@@ -72,8 +72,8 @@ HEAVY_ROOMS_OF = {
 
 TOP_LEVEL = {
     ".ci", ".github", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff",
-    "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "benchmarks", "cli",
-    "constraints.txt", "datasets", "docs", "models", "pyproject.toml", "tests", "tracekit",
+    "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "action.yml", "benchmarks",
+    "cli", "constraints.txt", "datasets", "docs", "examples", "models", "pyproject.toml", "tests", "tracekit",
 }  # fmt: skip
 
 PUBLIC_SURFACES = {"tracekit", "tracekit.testing"}

@@ -54,13 +54,13 @@ def test_any_failure():
 @pytest.mark.parametrize(
     ("before", "now", "says"),
     [
-        ("a:s", "a:f", ["a: 1 of 1 run failed; 0 of 1 run"]),
+        ("a:s", "a:f", ["a: 1 of 1 run failed; 0 of 1 run in the baseline"]),
         ("a:f", "a:f", []),
         ("a:f", "a:s", []),
         ("a:s", "b:f", ["b: 1 of 1 run failed; it is not in the baseline"]),
-        ("a:fs", "a:ff", ["a: 2 of 2 runs failed; 1 of 2 runs"]),
+        ("a:fs", "a:ff", ["a: 2 of 2 runs failed; 1 of 2 runs in the baseline"]),
         ("a:fs", "a:ffss", []),  # the same rate
-        ("a:fs", "a:fffs", ["a: 3 of 4 runs failed; 1 of 2 runs"]),
+        ("a:fs", "a:fffs", ["a: 3 of 4 runs failed; 1 of 2 runs in the baseline"]),
         ("a:?", "a:f", ["a: 1 of 1 run failed; it is not in the baseline"]),
     ],
 )

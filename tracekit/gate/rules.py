@@ -77,7 +77,7 @@ def _new_failures(runs: Runs, _: str) -> list[Hit]:
     for id, case in runs.now.cases.items():
         before = runs.before.cases.get(id)
         if case.failures > _allowed(before, case.runs):
-            was = _of(before) if before else "it is not in the baseline"
+            was = f"{_of(before)} in the baseline" if before else "it is not in the baseline"
             says = f"{case.name}: {_of(case)} failed; {was}"
             failed = [one for one in runs.failed if one.case == id]
             hits.append(Hit(rule="new-failures", says=says, verdicts=_ids(failed)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.padding import Padding
 from rich.text import Text
 
 from tracekit.errors import InputError, UsageError
@@ -21,6 +21,7 @@ from tracekit.gate import github as runner
 from tracekit.gate import words
 from tracekit.gate.decision import Decision, decide
 from tracekit.gate.rules import check, usual
+from tracekit.report import terminal
 from tracekit.store import atomic
 from tracekit_cli import calls, options
 from tracekit_cli.commands.attribute import (
@@ -182,10 +183,11 @@ def _accept(known: Sequence[Judged], path: Path, config: dict[str, Any]) -> None
     )
 
 
-def _hanging(line: str) -> Padding:
-    """A line whose continuations are indented as it is."""
-    text = line.lstrip(" ")
-    return Padding(Text(text), (0, 0, 0, len(line) - len(text)), expand=False)
+def _hanging(line: str) -> str:
+    """A line cut to the width of the terminal, its continuations indented as it is."""
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    width = max(terminal.console().width, 40)
+    return textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _tell(decision: Decision, *, json: bool, github: bool, quiet: bool) -> None:
@@ -201,7 +203,7 @@ def _tell(decision: Decision, *, json: bool, github: bool, quiet: bool) -> None:
         emit(runner.quiet(text).encode("utf-8", "replace"))
         emit("".join(f"{line}\n" for line in commands).encode("utf-8", "replace"))
     else:
-        show(*map(_hanging, words.lines(decision)))
+        show(Text("\n".join(map(_hanging, words.lines(decision)))))
     if not github:
         return
     if json:
