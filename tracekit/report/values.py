@@ -51,7 +51,7 @@ def score_table(pairs: Sequence[tuple[Trace, RunScore]]) -> RenderableType:
             Text(percent(scored.end)),
             Text(_fall(trace, scored), overflow="fold"),
         )
-    doubts = Counter(doubt for _, scored in pairs for doubt in scored.warnings)
+    doubts = Counter(doubt.partition(" (")[0] for _, scored in pairs for doubt in scored.warnings)
     notes = [
         Text(f"! {count} {'run' if count == 1 else 'runs'}: {one_line(doubt, 300)}", "yellow")
         for doubt, count in doubts.most_common(WARNINGS)

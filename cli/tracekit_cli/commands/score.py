@@ -93,7 +93,7 @@ def command(
     Examples:
       tracekit score logs/ --html values.html
       tracekit score logs/ --below 0.2 --json
-      tracekit score --follow runs.journal/run-1.jsonl --drop 0.4 --on-alarm my_team:page_me
+      tracekit score --follow own.jsonl.running/run-1.jsonl --drop 0.4 --on-alarm my_team:page_me
     """
     if (follow_ is None) == (not paths):
         raise UsageError("name logs to score, or one file with --follow")

@@ -1,0 +1,230 @@
+"""What a value function is worth to a search in the sandbox, at equal numbers of agents' actions.
+
+    python benchmarks/prm_search.py train --out out/prm-all
+    python benchmarks/prm_search.py train --without tables,hierarchy --out out/prm-part
+    python benchmarks/prm_search.py run --model out/prm-all --out out/all.jsonl
+    python benchmarks/prm_search.py report out/all.jsonl
+
+Tasks, teams and their skills stand in prm_tasks.json, which was committed before anything was
+trained. `train` fits a `prm` on the outcomes of single runs of tasks with other numbers than those
+of `run`, leaving out a family and a topology where that is asked for. `run` solves every test task
+by every method; within a level all methods get the actions that the beam of that level spent on
+the task, so that none is given more. `report` prints the tables of docs/benchmarks.md: exact match
+in per cent, and points over a single pass, with 95 % intervals by bootstrap over tasks.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tracekit import registry, stats
+from tracekit.analyzers.models import load_model
+from tracekit.prm.answers import canonical
+from tracekit.prm.meter import Budget
+from tracekit.prm.model import Prm
+from tracekit.prm.search import Found, search
+from tracekit.protocols import ValueFunction
+from tracekit.replay.sandbox.system import Sandbox
+from tracekit.trace import Task, Trace
+
+TASKS = json.loads(Path(__file__).with_name("prm_tasks.json").read_text())
+LEVELS = {"small": {"beams": 1, "tries": 3}, "paper": {"beams": 3, "tries": 5}}
+"""Beams whose cost is what every method gets; the second is MASPRM's."""
+METHODS = ("beam", "mcts", "best-of-n", "weighted majority", "majority")
+QUARTERS = (0.25, 0.5, 0.75, 1.0)
+
+
+def cells(without: Sequence[str] = ()) -> Iterator[tuple[str, str, Sandbox]]:
+    """Family, topology and the sandbox of every cell, but for those of names left out."""
+    for family, row in TASKS["skill"].items():
+        for topology, skill in row.items():
+            if family not in without and topology not in without:
+                difficulty = TASKS["difficulty"]
+                yield (
+                    family,
+                    topology,
+                    Sandbox(family, topology, difficulty=difficulty, skill=skill),
+                )
+
+
+def runs(n: int, without: Sequence[str]) -> list[Trace]:
+    """Single runs to train on."""
+    found = []
+    for _, _, sandbox in cells(without):
+        for number, task in enumerate(islice(sandbox.tasks(TASKS["train_seed"]), n)):
+            found.append(sandbox.run(task, 100_000 + number))
+    return found
+
+
+def fit(options: argparse.Namespace) -> None:
+    """Train and save."""
+    from tracekit_models.prm.train import fit as fitted
+
+    traces = runs(options.n, options.without)
+    model = fitted(traces, seed=options.seed, progress=lambda said: print(said, file=sys.stderr))
+    options.out.mkdir(parents=True, exist_ok=True)
+    model.save(options.out)
+    good = sum(trace.failed is False for trace in traces)
+    print(f"{len(traces)} runs, {good / len(traces):.1%} of them successes")
+
+
+def solve(options: argparse.Namespace) -> None:
+    """Every test task by every method, one line a task; tasks that have a line are left alone."""
+    done = set()
+    if options.out.exists():
+        done = {tuple(json.loads(line)["key"]) for line in options.out.read_text().splitlines()}
+    values = values_of(options.model)
+    with options.out.open("a") as out:
+        for family, topology, sandbox in cells():
+            for number, task in enumerate(islice(sandbox.tasks(TASKS["test_seed"]), options.n)):
+                key = (family, topology, number)
+                if key not in done:
+                    row = {"key": key, "task": task.id, **one(sandbox, task, values, number)}
+                    out.write(json.dumps(row) + "\n")
+                    out.flush()
+
+
+def values_of(model: str) -> ValueFunction:
+    """A folder of weights, or those that ship."""
+    if model == "shipped":
+        found: ValueFunction = registry.get("values", "prm")
+        return found
+    folder = Path(model)
+    if (folder / "config.json").exists():
+        loaded: Any = load_model(folder)
+        return loaded
+    return Prm.load(folder)
+
+
+def one(sandbox: Sandbox, task: Task, values: ValueFunction, number: int) -> dict[str, Any]:
+    """What became of a task: for each level and method whether it was solved, and its cost."""
+    seed = 7_000_000 + 1000 * number
+    single = search(sandbox, task, "single", seed=seed)
+    curve = values.values(single.trace)
+    row: dict[str, Any] = {
+        "single": _told(single),
+        "values": [curve[max(0, round(len(curve) * share) - 1)] for share in QUARTERS],
+    }
+    for level, shape in LEVELS.items():
+        beam = search(sandbox, task, "beam", values=values, seed=seed, **shape)
+        budget = Budget(calls=beam.meter.calls)
+        given: dict[str, Any] = {"budget": budget, "seed": seed}
+        votes = search(sandbox, task, "majority", runs=1000, **given)
+        found = {
+            "beam": beam,
+            "mcts": search(sandbox, task, "mcts", values=values, **given),
+            "best-of-n": search(sandbox, task, "best-of-n", values=values, runs=1000, **given),
+            "weighted majority": search(
+                sandbox, task, "majority", values=values, runs=1000, **given
+            ),
+            "majority": votes,
+        }
+        row[level] = {name: _told(each) for name, each in found.items()}
+        right = canonical(task.expected or "")
+        row[level]["oracle"] = [int(any(c.answer == right for c in votes.candidates)), 0, 0]
+    return row
+
+
+def _told(found: Found) -> list[int]:
+    right = found.trace.outcome.status == "success"
+    return [int(right), found.meter.calls, found.meter.tokens]
+
+
+def report(options: argparse.Namespace) -> None:
+    """The tables."""
+    rows = [json.loads(line) for line in options.file.read_text().splitlines()]
+    parts = {"all": rows}
+    for place in (0, 1):
+        for name in dict.fromkeys(row["key"][place] for row in rows):
+            parts[name] = [row for row in rows if row["key"][place] == name]
+    if options.only:
+        parts = {name: parts[name] for name in options.only}
+    for level in LEVELS:
+        spent = stats.mean([row[level]["beam"][1] for row in rows]).value
+        alone = stats.mean([row["single"][1] for row in rows]).value
+        print(f"\n{level}: {spent:.0f} actions a task; a single pass takes {alone:.1f}\n")
+        print("| tasks | n | single | " + " | ".join((*METHODS, "any right")) + " |")
+        print("| --- " * (len(METHODS) + 4) + "|")
+        for name, part in parts.items():
+            cells_ = [_share(part, lambda row: row["single"][0])]
+            cells_ += [_cell(part, level, method) for method in METHODS]
+            cells_ += [_share(part, lambda row, level=level: row[level]["oracle"][0])]
+            print(f"| {name} | {len(part)} | " + " | ".join(cells_) + " |")
+        _compared(rows, level)
+    print("\n| tasks | " + " | ".join(f"AUROC at {share:.0%}" for share in QUARTERS) + " |")
+    print("| --- " * (len(QUARTERS) + 1) + "|")
+    for name, part in parts.items():
+        ends = [row["single"][0] for row in part]
+        areas = [area([row["values"][q] for row in part], ends) for q in range(len(QUARTERS))]
+        print(f"| {name} | " + " | ".join(f"{each:.3f}" for each in areas) + " |")
+
+
+def _cell(part: Sequence[Any], level: str, method: str) -> str:
+    gain = [row[level][method][0] - row["single"][0] for row in part]
+    found = stats.bootstrap(gain, [row["task"] for row in part])
+    share = 100 * sum(row[level][method][0] for row in part) / len(part)
+    return (
+        f"{share:.1f} ({100 * found.value:+.1f}: {100 * found.low:+.1f} to {100 * found.high:+.1f})"
+    )
+
+
+def _share(part: Sequence[Any], right: Any) -> str:
+    found = stats.bootstrap([right(row) for row in part], [row["task"] for row in part])
+    return f"{100 * found.value:.1f} ({100 * found.low:.1f} to {100 * found.high:.1f})"
+
+
+def _compared(rows: Sequence[Any], level: str) -> None:
+    """Every method with values against the plain vote, pair by pair."""
+    print()
+    for method in METHODS[:-1]:
+        gain = [row[level][method][0] - row[level]["majority"][0] for row in rows]
+        found = stats.bootstrap(gain, [row["task"] for row in rows])
+        low, high = 100 * found.low, 100 * found.high
+        print(
+            f"{method} over majority: {100 * found.value:+.1f} points ({low:+.1f} to {high:+.1f})"
+        )
+
+
+def area(scores: Sequence[float], ends: Sequence[int]) -> float:
+    """Area under the ROC curve: the chance that a success scores above a failure.
+
+    >>> area([0.1, 0.4, 0.4, 0.8], [0, 0, 1, 1])
+    0.875
+    """
+    good = [score for score, end in zip(scores, ends, strict=True) if end]
+    bad = [score for score, end in zip(scores, ends, strict=True) if not end]
+    wins = sum((g > b) + 0.5 * (g == b) for g in good for b in bad)
+    return wins / (len(good) * len(bad)) if good and bad else float("nan")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parts = parser.add_subparsers(required=True)
+    train = parts.add_parser("train", help="fit a prm on single runs")
+    train.add_argument("--n", type=int, default=60, help="runs of each family and topology")
+    train.add_argument("--without", type=lambda text: text.split(","), default=[], metavar="A,B")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--out", type=Path, required=True, help="folder of the weights")
+    train.set_defaults(do=fit)
+    run = parts.add_parser("run", help="solve the test tasks")
+    run.add_argument("--model", default="shipped", help="a folder, or 'shipped'")
+    run.add_argument("--n", type=int, default=8, help="tasks of each family and topology")
+    run.add_argument("--out", type=Path, required=True, help="JSONL; taken up where it ends")
+    run.set_defaults(do=solve)
+    told = parts.add_parser("report", help="print the tables")
+    told.add_argument("file", type=Path)
+    told.add_argument("--only", type=lambda text: text.split(","), metavar="A,B")
+    told.set_defaults(do=report)
+    options = parser.parse_args()
+    options.do(options)
+
+
+if __name__ == "__main__":
+    main()
