@@ -92,6 +92,13 @@ def test_what_is_captured_is_the_trace(make, tmp_path):
         assert system.resume(disk(checkpoint), None, 1).steps == trace.steps
 
 
+def test_names_of_the_caller_do_not_reach_ag2():
+    system = DemoAg2("chain", skill=1.0)
+    (task,) = tasks(system)
+    Context = str  # noqa: F841 - AG2 resolves its annotations in the frames of its callers
+    assert system.run(task, 0).outcome.status == "success"
+
+
 def test_replay_is_exact():
     """The same is counted a thousand times in benchmarks/replay_exact.py."""
     rng = random.Random(5)

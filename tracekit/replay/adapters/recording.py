@@ -12,6 +12,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -212,13 +213,13 @@ def checked(trace: Trace, verdict: Outcome | bool) -> Outcome:
 
 
 def waited(work: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns, inside a running event loop as well."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
+    """What a coroutine returns, inside a running event loop as well.
+
+    It runs in a thread of its own: AG2 looks names in annotations up in the frames of all callers,
+    and a caller may have another `Context` than AG2's.
+    """
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+        return pool.submit(copy_context().run, asyncio.run, work).result()
 
 
 def changed_steps(at: Step, actions: Iterable[Action]) -> list[Step]:
