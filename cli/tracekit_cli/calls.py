@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Calls under way at once, and runs judged at once, unless told otherwise."""
+PATIENCE = 120.0
+"""Seconds that an answer may take unless told otherwise."""
 ACCOUNT = "cap"
 """The account of the store that caps are counted in, so that they hold over several starts."""
 NOWHERE = "http://localhost/v1"
@@ -52,6 +54,10 @@ Concurrency = Annotated[
         "--concurrency", min=1, metavar="N", help="Calls at once, and runs that are judged at once."
     ),
 ]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", min=0.1, metavar="SECONDS", help="The longest wait for an answer."),
+]
 Cache = Annotated[
     Path | None,
     typer.Option("--cache", metavar="FILE", help="Keep answers there, and ask only what is new."),
@@ -79,6 +85,7 @@ class Calls(msgspec.Struct, frozen=True, kw_only=True):
     money: float | None = None
     price: str = ""
     concurrency: int = AT_ONCE
+    timeout: float = PATIENCE
     cache: Path | None = None
     record: Path | None = None
     replay: Path | None = None
@@ -104,7 +111,12 @@ class Calls(msgspec.Struct, frozen=True, kw_only=True):
             prices={model: Price(*self._prices())} if self.price else {},
             account=ACCOUNT if kept and capped else "",
         )
-        endpoint = Endpoint(url=url or NOWHERE, key_env=key_env, concurrency=self.concurrency)
+        endpoint = Endpoint(
+            url=url or NOWHERE,
+            key_env=key_env,
+            timeout=self.timeout,
+            concurrency=self.concurrency,
+        )
         return Client(endpoint, budget=budget, store=store)
 
     def _store(self) -> Store | None:

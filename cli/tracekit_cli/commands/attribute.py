@@ -107,6 +107,7 @@ def command(
     key_env: KeyEnvOption = "",
     repeat: calls.Repeat = None,
     concurrency: calls.Concurrency = calls.AT_ONCE,
+    timeout: calls.Timeout = calls.PATIENCE,
     max_tokens_total: calls.MaxTokens = None,
     max_cost: calls.MaxCost = None,
     price: calls.PriceOption = "",
@@ -149,7 +150,7 @@ def command(
         silence()
     asking = calls.Calls(
         tokens=max_tokens_total, money=max_cost, price=price, concurrency=concurrency,
-        cache=cache, record=record, replay=replay,
+        timeout=timeout, cache=cache, record=record, replay=replay,
     )  # fmt: skip
     given = parse_settings(set, chosen.get("model"), repeat)
     means = Means(

@@ -114,6 +114,7 @@ def command(
     set: SetOption = None,
     repeat: calls.Repeat = None,
     concurrency: calls.Concurrency = calls.AT_ONCE,
+    timeout: calls.Timeout = calls.PATIENCE,
     max_tokens_total: calls.MaxTokens = None,
     max_cost: calls.MaxCost = None,
     price: calls.PriceOption = "",
@@ -139,7 +140,7 @@ def command(
     """
     asking = calls.Calls(
         tokens=max_tokens_total, money=max_cost, price=price, concurrency=concurrency,
-        cache=cache, record=record, replay=replay,
+        timeout=timeout, cache=cache, record=record, replay=replay,
     )  # fmt: skip
     asks = bool(llm) or replay is not None
     weights = None if asks else model
