@@ -40,8 +40,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What coalitions are worth: replay, recorded, prm or compact."""
     players: Between = "agents"
     """Who shares the blame."""
-    score: Literal["shapley", "bottleneck"] = "shapley"
-    """What ranks them: shares, or shares times what a correction gains alone (`inversion`)."""
+    score: Literal["bottleneck", "shapley"] = "bottleneck"
+    """What ranks them: the shares, or shares and single corrections weighed by how much the end of
+    the run rests on a player (`inversion`, performance causal inversion)."""
     draws: int = 8
     """Replays of each coalition."""
     most: int = 600
@@ -73,7 +74,7 @@ class Shapley:
             found, played = shares(trace, context)
         except NoGame as none:
             return abstain(trace, method, str(none))
-        blame = _blame(played, chosen)
+        blame = _blame(played, trace, chosen)
         cost = Cost(calls=found.calls)
         if not blame.any():
             reason = f"no correction helps: {played.nobody:.0%} of the runs succeed as it is"
@@ -106,16 +107,19 @@ def _settings(context: Context) -> Settings:
     return chosen
 
 
-def _blame(played: Played, chosen: Settings) -> np.ndarray:
+def _blame(played: Played, trace: Trace, chosen: Settings) -> np.ndarray:
     """What ranks the players, (players,), at least 0.
 
-    Replays tell shares apart no finer than one draw in `draws`; whoever made the earlier mistake
+    Replays tell gains apart no finer than one draw in `draws`; whoever made the earlier mistake
     comes first among equals, and nobody who made one goes free.
     """
-    score = bottleneck(played) if chosen.score == "bottleneck" else np.array(played.shares.values)
+    gained = np.array(played.shares.values)
+    if chosen.score == "bottleneck":
+        gained = (gained + np.array(played.alone)) / 2
     if played.value == "replay" and played.everybody > played.nobody:
-        return np.asarray(np.maximum(0.0, np.round(score * chosen.draws) / chosen.draws) + LEAST)
-    return np.asarray(np.maximum(0.0, score))
+        gained = np.maximum(0.0, np.round(gained * chosen.draws) / chosen.draws) + LEAST
+    gained = np.maximum(0.0, gained)
+    return bottleneck(gained, played.players, trace) if chosen.score == "bottleneck" else gained
 
 
 def _verdict(
@@ -141,7 +145,7 @@ def _verdict(
         agents=dict(ranked),
         cost=Cost(calls=found.calls),
         warnings=(f"{played.value}: {played.assumes}", *_doubts(played)),
-        extra={"shapley": record(played)},
+        extra={"shapley": record(played, blame)},
     )
 
 
@@ -181,10 +185,10 @@ def _evidence(
 def in_words(played: Played, place: int) -> str:
     """What a player's share means, with its interval where there is one."""
     value, low, high = (
-        ends[place] for ends in (played.shares.values, played.shares.low, played.shares.high)
+        round(100 * ends[place])
+        for ends in (played.shares.values, played.shares.low, played.shares.high)
     )
-    between = f" ({low:+.2f} to {high:+.2f})" if low < high else ""
-    return f"{played.gain} adds {value:+.2f} to the chance of success{between}"
+    return played.gain.format(f"{value} ({low} to {high})" if low < high else f"{value}")
 
 
 def _doubts(played: Played) -> tuple[str, ...]:
@@ -193,10 +197,9 @@ def _doubts(played: Played) -> tuple[str, ...]:
     return (f"more than {EXACT} players: coalitions were sampled, intervals are those of sampling",)
 
 
-def record(played: Played) -> dict[str, object]:
-    """The shares as JSON values, largest first."""
+def record(played: Played, blame: np.ndarray) -> dict[str, object]:
+    """The shares as JSON values, largest first; `score` is what the verdict ranks by."""
     ranked = sorted(range(len(played.players)), key=lambda place: -played.shares.values[place])
-    scores = bottleneck(played)
     return {
         "value": played.value,
         "nobody": played.nobody,
@@ -211,7 +214,7 @@ def record(played: Played) -> dict[str, object]:
                 "low": played.shares.low[place],
                 "high": played.shares.high[place],
                 "alone": played.alone[place],
-                "bottleneck": float(scores[place]),
+                "score": float(blame[place]),
             }
             for place in ranked
         ],

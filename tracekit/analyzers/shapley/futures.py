@@ -88,7 +88,7 @@ class Futures:
         return Game(
             value="replay",
             assumes=assumes,
-            gain="correcting it",
+            gain="corrected, {} of 100 more runs succeed",
             players=players,
             worth=worth,
             groups=groups,

@@ -41,7 +41,7 @@ class Game(msgspec.Struct, frozen=True, kw_only=True):
     assumes: str
     """What it takes for granted, in a sentence."""
     gain: str
-    """What is done with a coalition, in words that go before "adds 0.6 to the chance of success"."""
+    """What a share of so many points means, in words around `{}`."""
     players: tuple[Player, ...]
     """Everybody that can be blamed; player k is in a coalition when bit k of its mask is set."""
     worth: Callable[[int], np.ndarray]

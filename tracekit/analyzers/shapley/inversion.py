@@ -8,14 +8,19 @@ estimated by is not known; docs/adr/0014-performance-causal-inversion.md says wh
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tracekit.analyzers.shapley.game import Played
+from tracekit.analyzers.shapley.game import Player
 from tracekit.signals.dataflow import uses
 from tracekit.signals.provenance import final_step
 from tracekit.trace import Trace
+
+UNSEEN = 0.01
+"""What rests on a step at least, whatever the graph shows."""
 
 
 class Explains(NamedTuple):
@@ -61,11 +66,18 @@ def rests_on(trace: Trace) -> np.ndarray:
     return reached
 
 
-def bottleneck(played: Played) -> np.ndarray:
-    """The bottleneck score of every player, (players,): its share times what it gains alone.
+def bottleneck(gained: np.ndarray, players: Sequence[Player], trace: Trace) -> np.ndarray:
+    """Bottleneck scores, (players,): what each correction gains, times what rests on the player.
 
-    Both at least 0. It is 0 where several mistakes each suffice to break the run, since then
-    no single correction gains anything: the Shapley values are the better answer there.
+    `gained` is at least 0. What rests on an agent is the sum over its steps, and a little on all:
+    not every use of an output leaves words behind.
     """
-    shares, alone = np.array(played.shares.values), np.array(played.alone)
-    return np.asarray(np.maximum(0.0, shares) * np.maximum(0.0, alone))
+    reached = rests_on(trace)
+    by_agent: dict[str, float] = defaultdict(float)
+    for step in trace.steps:
+        by_agent[step.agent] += float(reached[step.index])
+    weights = [
+        by_agent[player.agent] if player.step is None else float(reached[player.step])
+        for player in players
+    ]
+    return np.asarray(gained * (np.array(weights) + UNSEEN))

@@ -83,7 +83,7 @@ class ByRepeats:
             value="recorded",
             assumes=f"{n} recorded runs of the task stand for replays: a correction is to act as in "
             "those that succeeded, and what goes with success is taken to bring it about",
-            gain="acting as in runs that succeed",
+            gain="acting as in good runs, {} of 100 more succeed",
             players=self._players,
             worth=worth,
             refits=True,
