@@ -111,6 +111,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "linear": "tracekit.analyzers.linear:Linear",
         "position-prior": "tracekit.analyzers.baselines:PositionPrior",
         "random": "tracekit.analyzers.baselines:Random",
+        "shapley": "tracekit.analyzers.shapley.analyzer:Shapley",
         "spectrum": "tracekit.analyzers.spectrum:Spectrum",
         "vdn": "tracekit.analyzers.vdn:Vdn",
     },
