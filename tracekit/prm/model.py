@@ -21,8 +21,8 @@ from tracekit import registry
 from tracekit.context import Context
 from tracekit.encoder.encoder import Encoder
 from tracekit.encoder.tensors import Tensors, read, write
-from tracekit.prm.drift import Detector, Drift
 from tracekit.prm import features
+from tracekit.prm.drift import Detector, Drift
 from tracekit.prm.features import Story, said
 from tracekit.prm.network import Shape, Weights, advance, start
 from tracekit.trace import Step, Trace
@@ -122,6 +122,16 @@ class Prm:
         """How unlike the training runs a run is; `drifted` when its values mean little."""
         rows = self.model.scaled(rows_of(trace))
         return self.model.detector.judge(rows.mean(axis=0), len(trace.steps))
+
+    def doubts(self, trace: Trace) -> tuple[str, ...]:
+        """That the run is unlike every training system, in a sentence; empty when it is not."""
+        found = self.drift(trace)
+        if not found.drifted:
+            return ()
+        return (
+            f"unlike the runs that prm was trained on (nearest: {found.nearest}, distance "
+            f"{found.distance:.2f}, limit {found.limit:.2f}): its values mean little here",
+        )
 
     def seen(self) -> frozenset[str]:
         """Content hashes of the runs it was fitted on."""
