@@ -18,7 +18,7 @@ from pathlib import Path
 from tracekit import registry
 from tracekit.export.fields import FIELDS
 from tracekit.inject.modes import MODES
-from tracekit.protocols import Exporter
+from tracekit.protocols import Exporter, VerdictSender
 from tracekit.schema import DOCUMENTS, json_schema
 from tracekit.testing import rules
 from tracekit_cli import reference
@@ -141,6 +141,16 @@ def exports() -> str:
     return table(["`--to`", "what it writes", "file"], rows)
 
 
+def verdict_exports() -> str:
+    """The formats of verdicts, and whether they can be sent."""
+    rows = []
+    for name in registry.BUILT_IN["verdict_exporters"]:
+        exporter = registry.get("verdict_exporters", name)
+        sent = "yes" if isinstance(exporter, VerdictSender) else "no"
+        rows.append([f"`{name}`", sentence(getdoc(type(exporter))), exporter.suffix, sent])
+    return table(["`--to`", "what it writes", "file", "`--endpoint`"], rows)
+
+
 def kept() -> str:
     """Which fields of a trace come back from which export."""
     exporters = _exporters()
@@ -178,6 +188,8 @@ ANNOTATED = {
     "docs/adr": "decisions, one page each",
     "docs/experiments": "what was tried, negative results too",
     "docs/schema": "JSON Schemas, generated",
+    "action.yml": "the gate as a composite GitHub action",
+    "examples/ci-gate": "a repository whose CI says which agent broke a run; a test runs it",
     "tests": "mirrors the rooms",
     "tests/counting": "what real logs hold, counted without tracekit",
     "tests/fixtures": "small logs written for the tests, one folder per reader",
@@ -226,6 +238,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "methods": methods,
     "modes": failure_modes,
     "tree": tree,
+    "verdict-exports": verdict_exports,
 }
 
 

@@ -51,6 +51,10 @@ ROOMS_OF = {
     "msgspec": ["tracekit", "tracekit_cli", "tracekit_models"],
     "numpy": ["tracekit", "tracekit_models"],
     "torch": ["tracekit_models"],
+    "datasets": ["tracekit_models"],
+    "peft": ["tracekit_models"],
+    "transformers": ["tracekit_models"],
+    "trl": ["tracekit_models"],
     "jinja2": ["tracekit.report"],
     "markupsafe": ["tracekit.report"],
     "pytest": ["tracekit.testing.plugin", "tracekit_cli.pytest_door"],
@@ -66,7 +70,6 @@ HEAVY_ROOMS_OF = {
     "ray": ["tracekit.ingest.engines"],
     "stamina": ["tracekit.llm"],
     "tokenizers": ["tracekit_models"],
-    "transformers": ["tracekit_models"],
 }
 """Libraries of extras, and who may import them, inside the function that needs them."""
 
@@ -246,9 +249,12 @@ def test_exports_are_the_public_names():
 PUBLIC_TYPES = [
     *DOCUMENTS.values(),
     "tracekit.analyzers.models:ModelConfig",
+    "tracekit.config:Config",
     "tracekit.context:Context",
     "tracekit.eval.board:Leaderboard",
     "tracekit.eval.suite:Suite",
+    "tracekit.gate.baseline:Baseline",
+    "tracekit.gate.decision:Decision",
     "tracekit.ingest.batch:Options",
     "tracekit.labels.compare:Report",
     "tracekit.labels.table:Row",
@@ -257,6 +263,7 @@ PUBLIC_TYPES = [
     "tracekit.llm.endpoint:Endpoint",
     "tracekit.llm.request:Completion",
     "tracekit.llm.request:Request",
+    "tracekit.protocols:Post",
     "tracekit.registry:Plugin",
     "tracekit.replay.effect:Effect",
     "tracekit.replay.types:Checkpoint",
