@@ -84,6 +84,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "generic-text": "tracekit.ingest.readers.generic_text:GenericText",
     },
     "analyzers": {
+        "causal": "tracekit.analyzers.causal.analyzer:Causal",
         "compact": "tracekit.analyzers.compact.analyzer:Compact",
         "constant": "tracekit.analyzers.baselines:Constant",
         "ensemble": "tracekit.analyzers.ensemble:Ensemble",
@@ -114,6 +115,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "shapley": "tracekit.analyzers.shapley.analyzer:Shapley",
         "spectrum": "tracekit.analyzers.spectrum:Spectrum",
         "vdn": "tracekit.analyzers.vdn:Vdn",
+        "tracer": "tracekit.analyzers.tracer.analyzer:Tracer",
     },
     "exporters": {
         "jsonl": "tracekit.export.jsonl:Jsonl",

@@ -1,0 +1,178 @@
+"""Bases of a tracer: one by name, or one made here from nothing, tokenizer included.
+
+The one made here is a Qwen3-style decoder, trained to go on with transcripts that tracekit's own
+sandbox and injector wrote: no text of anybody else goes into it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from tracekit_models.tracer.recipe import Scratch
+
+END, PAD, START, STOP = "<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
+THINK = ("<think>", "</think>")
+SPECIAL = (END, PAD, START, STOP)
+
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def named(
+    base: str, precision: str, revision: str | None = None, *, device: str | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model and its tokenizer, from the Hub or a folder; no code of it is run."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(
+        base,
+        dtype=kind,
+        revision=revision,
+        device_map=device,
+        trust_remote_code=False,
+        use_safetensors=True,
+    )
+    return model, words_of(base, revision)
+
+
+def words_of(base: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, with a token to pad with."""
+    words = AutoTokenizer.from_pretrained(str(base), revision=revision, trust_remote_code=False)
+    if words.pad_token is None:
+        words.pad_token = words.eos_token
+    return words
+
+
+def tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
+    """Byte-level pairs fitted on texts, with the marks of a chat and of reasoning as one token each."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    made.train_from_iterator(texts, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        eos_token=STOP,
+        pad_token=PAD,
+        additional_special_tokens=[START],
+        clean_up_tokenization_spaces=False,
+    )
+    fast.add_tokens(list(THINK))
+    fast.chat_template = TEMPLATE
+    return fast
+
+
+def decoder(scratch: Scratch, words: PreTrainedTokenizerBase, seed: int) -> Qwen3ForCausalLM:
+    """A decoder with fresh weights, drawn by seed."""
+    set_seed(seed)
+    config = Qwen3Config(
+        vocab_size=-(-len(words) // 64) * 64,  # a multiple of 64 suits the hardware
+        hidden_size=scratch.hidden,
+        intermediate_size=scratch.feed_forward,
+        num_hidden_layers=scratch.layers,
+        num_attention_heads=scratch.heads,
+        num_key_value_heads=scratch.kv_heads,
+        head_dim=scratch.hidden // scratch.heads,
+        max_position_embeddings=scratch.context,
+        tie_word_embeddings=True,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+        bos_token_id=None,
+    )
+    return Qwen3ForCausalLM(config)
+
+
+def blocks(texts: Iterable[str], words: PreTrainedTokenizerBase, length: int) -> list[list[int]]:
+    """The texts one after another, each ended, cut into equal blocks; what is left over is dropped."""
+    (end,) = words(END, add_special_tokens=False)["input_ids"]
+    stream: list[int] = []
+    for text in texts:
+        stream += [*words(text, add_special_tokens=False)["input_ids"], end]
+    return [stream[i : i + length] for i in range(0, len(stream) - length + 1, length)]
+
+
+class Blocks(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    """Blocks of tokens that are their own labels."""
+
+    def __init__(self, found: Sequence[Sequence[int]]) -> None:
+        self._found = found
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, at: int) -> dict[str, torch.Tensor]:
+        ids = torch.tensor(self._found[at])
+        return {"input_ids": ids, "labels": ids}
+
+
+def pretrain(
+    scratch: Scratch, texts: Sequence[str], out: Path, *, precision: str, seed: int, **more: Any
+) -> Path:
+    """A base trained on texts, written to a folder in the form that `named` reads.
+
+    `more` goes to `TrainingArguments`. A folder that is there already is taken as it is, and
+    training that was cut short goes on from its last checkpoint.
+    """
+    if (out / "config.json").is_file():
+        return out
+    words = tokenizer(texts, scratch.vocabulary)
+    model = decoder(scratch, words, seed)
+    found = blocks(texts, words, scratch.context)
+    if not found:
+        raise ValueError(f"the texts do not fill one block of {scratch.context} tokens")
+    work = out.with_name(out.name + ".work")
+    arguments = TrainingArguments(
+        output_dir=str(work),
+        max_steps=scratch.steps,
+        per_device_train_batch_size=max(1, scratch.tokens // scratch.context),
+        learning_rate=scratch.rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=max(1, scratch.steps // 50),
+        weight_decay=0.1,
+        adam_beta2=0.95,
+        bf16=precision == "bf16",
+        logging_steps=max(1, scratch.steps // 100),
+        save_steps=max(1, scratch.steps // 5),
+        save_total_limit=1,
+        report_to=[],
+        dataloader_pin_memory=torch.cuda.is_available(),
+        seed=seed,
+        **more,
+    )
+    trainer = Trainer(model=model, args=arguments, train_dataset=Blocks(found))
+    trainer.train(resume_from_checkpoint=bool(list(work.glob("checkpoint-*"))))
+    trainer.save_model(str(out))
+    (out / "training_args.bin").unlink(missing_ok=True)  # a pickle
+    words.save_pretrained(str(out))
+    shutil.rmtree(work)
+    return out

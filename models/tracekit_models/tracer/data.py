@@ -1,0 +1,163 @@
+"""Labelled runs as what a tracer is trained on: a prompt, and the answer it should have given."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from tracekit.analyzers.judges.shown import cut
+from tracekit.analyzers.tracer.answer import write
+from tracekit.analyzers.tracer.prompt import Count, Page, pages, second
+from tracekit.folds import question_key
+from tracekit.inject.modes import MODES
+from tracekit.store import encode
+from tracekit.trace import Label, Trace
+
+DEFINITIONS = ("decisive", "injected", "first-unrecoverable")
+"""Labels that name one step, the best first."""
+QUOTED = 120
+"""Characters of a step that a rationale repeats."""
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One run to learn from."""
+
+    trace: Trace
+    page: Page
+    """What the model reads: the whole run, or the part of it that holds the labelled step."""
+    agent: str
+    step: int
+    answer: str
+    """What it should say, in the form that is parsed."""
+    question: str
+    """Key of the task: runs of one question are on one side of every split."""
+    made: bool
+    """Whether the failure was injected, not found."""
+
+
+def samples(
+    traces: Iterable[Trace], budget: int, count: Count, *, with_answer: bool = False
+) -> Iterator[Sample]:
+    """The runs with a labelled step, without their labels.
+
+    A run too long for one page is shown by the window that holds the step, and as the second pass
+    would show it, with other windows' steps for company.
+    """
+    for trace in traces:
+        label = chosen(trace)
+        if label is None or label.step is None or not 0 <= label.step < len(trace.steps):
+            continue
+        blind = msgspec.structs.replace(trace, labels=(), extra={})
+        agent = label.agent or trace.steps[label.step].agent
+        if agent not in {each.id for each in trace.agents}:
+            continue
+        why = rationale(trace, label)
+        for page in shown(blind, label.step, budget, count, with_answer=with_answer):
+            yield Sample(
+                trace=blind,
+                page=page,
+                agent=agent,
+                step=label.step,
+                answer=write(agent, label.step, why),
+                question=question_key(trace),
+                made=bool(struck(trace)),
+            )
+
+
+def shown(
+    trace: Trace, step: int, budget: int, count: Count, *, with_answer: bool = False
+) -> list[Page]:
+    """The pages that hold a step: the only one, or its window and a second pass."""
+    found = pages(trace, budget, count, with_answer=with_answer)
+    if len(found) == 1:
+        return found
+    rng = random.Random(trace.id)  # noqa: S311
+    company = [rng.choice(page.steps) for page in found if step not in page.steps]
+    return [
+        next(page for page in found if step in page.steps),
+        second(trace, [step, *company[:3]], budget, count, with_answer=with_answer),
+    ]
+
+
+def chosen(trace: Trace) -> Label | None:
+    """The label that training goes by: the best definition that names a step."""
+    for definition in DEFINITIONS:
+        for label in trace.labels:
+            if label.definition == definition and label.step is not None:
+                return label
+    return None
+
+
+def struck(trace: Trace) -> tuple[str, ...]:
+    """Modes of the faults that were injected, in the order of the labels."""
+    labels = [label for label in trace.labels if label.definition == "injected"]
+    return tuple(dict.fromkeys(mode for label in labels for mode in label.modes))
+
+
+def rationale(trace: Trace, label: Label) -> str:
+    """Why the step is decisive, from the label's reason, or from what was injected and replayed.
+
+    Words of the log are quoted as they stand, cut short.
+    """
+    assert label.step is not None
+    step = trace.steps[label.step]
+    said = cut(" ".join((step.content or "").split()), QUOTED)
+    parts = [f"Step {label.step} is by {step.agent}"]
+    parts[0] += f', who says "{said}".' if said else "."
+    if label.reason:
+        parts.append(cut(" ".join(label.reason.split()), 4 * QUOTED))
+    for mode in struck(trace):
+        if mode in MODES:
+            parts.append(f"{MODES[mode].looks} ({mode}, {MODES[mode].name.lower()}.)")
+    later = [s for s in trace.steps[label.step + 1 :] if s.agent != step.agent]
+    if later:
+        parts.append(f"What follows, from step {later[0].index} on, builds on it.")
+    return " ".join(parts)
+
+
+def split(found: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """(training, held out), by question; at least one question on either side.
+
+    Raises `ValueError` with fewer than two questions.
+    """
+    questions = sorted({sample.question for sample in found})
+    if len(questions) < 2:
+        raise ValueError("the runs are of one question: nothing can be held out")
+    random.Random(seed).shuffle(questions)  # noqa: S311
+    held = set(questions[: min(len(questions) - 1, max(1, round(share * len(questions))))])
+    return (
+        [sample for sample in found if sample.question not in held],
+        [sample for sample in found if sample.question in held],
+    )
+
+
+def ordered(found: Sequence[Sample], seed: int) -> list[Sample]:
+    """The curriculum: injected failures first, then found ones, each shuffled by seed."""
+    rng = random.Random(seed)  # noqa: S311
+    drawn = rng.sample(list(found), len(found))
+    return sorted(drawn, key=lambda sample: not sample.made)
+
+
+def talk(page: Page) -> list[dict[str, str]]:
+    """The prompt as messages of a chat."""
+    return [{"role": role, "content": text} for role, text in page.messages]
+
+
+def sft_row(sample: Sample) -> dict[str, object]:
+    """A row for supervised training."""
+    return {
+        "prompt": talk(sample.page),
+        "completion": [{"role": "assistant", "content": sample.answer}],
+    }
+
+
+def grpo_row(sample: Sample) -> dict[str, object]:
+    """A row for training on rewards."""
+    return {
+        "prompt": talk(sample.page),
+        "trace": encode(sample.trace).decode(),
+        "agent": sample.agent,
+        "step": sample.step,
+    }

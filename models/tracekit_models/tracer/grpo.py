@@ -1,0 +1,135 @@
+"""Reinforcement learning of a tracer on its rewards, by TRL's `GRPOTrainer`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+from transformers import EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase
+from trl import GRPOConfig, GRPOTrainer
+
+from datasets import Dataset
+from tracekit.analyzers.tracer.answer import parse
+from tracekit.store import decode_trace
+from tracekit_models.tracer import rewards
+from tracekit_models.tracer.clip import ShrinkingClip
+from tracekit_models.tracer.data import Sample, grpo_row, ordered
+from tracekit_models.tracer.loop import adapter, common, finish, resumable
+from tracekit_models.tracer.recipe import Grpo, Recipe
+
+Completions = list[list[dict[str, str]]]
+Reward = Callable[..., list[float | None]]
+
+
+def train(
+    recipe: Recipe,
+    model: PreTrainedModel | PeftModel,
+    words: PreTrainedTokenizerBase,
+    train: Sequence[Sample],
+    held: Sequence[Sample],
+    out: Path,
+    **more: Any,
+) -> Path:
+    """Train the model on what its answers earn; keeps the best weights on the held-out runs.
+
+    Runs come in the order of the curriculum, injected before found. `more` goes to `GRPOConfig`.
+    """
+    how = recipe.grpo
+    assert how is not None
+    if (out / "DONE").is_file():
+        return out
+    work = out / "work"
+    every = max(1, how.steps // how.evaluations)
+    named = reward_functions(how)
+    settings = {
+        **common(recipe, how.batch * how.group, how.micro, every),
+        "max_steps": how.steps,
+        "learning_rate": how.rate,
+        "lr_scheduler_type": "constant",
+        "num_generations": how.group,
+        "max_completion_length": how.completion,
+        "temperature": how.temperature,
+        "beta": how.beta,
+        "epsilon": how.clip,
+        "shuffle_dataset": False,
+        "reward_weights": [weight for _, weight in named],
+        "multi_objective_aggregation": (
+            "normalize_then_sum" if how.rewards == "separate" else "sum_then_normalize"
+        ),
+        "metric_for_best_model": "eval_reward",
+        "greater_is_better": True,
+        "per_device_eval_batch_size": how.micro,
+        **more,
+    }
+    clip = ShrinkingClip(how.clip, how.clip_floor)
+    trainer = GRPOTrainer(
+        model=model,
+        reward_funcs=[function for function, _ in named],
+        args=GRPOConfig(output_dir=str(work), **settings),
+        train_dataset=Dataset.from_list([grpo_row(s) for s in ordered(train, recipe.seed)]),
+        eval_dataset=Dataset.from_list([grpo_row(s) for s in held]),
+        processing_class=words,
+        peft_config=adapter(recipe, model),
+        callbacks=[clip, EarlyStoppingCallback(how.patience)],
+    )
+    clip.trainer = trainer
+    trainer.train(resume_from_checkpoint=resumable(work))
+    return finish(trainer, words, out)
+
+
+def reward_functions(how: Grpo) -> list[tuple[Reward, float]]:
+    """The rewards in the form that TRL calls them, with their weights."""
+
+    def blame(
+        completions: Completions, trace: list[str], agent: list[str], step: list[int], **_: Any
+    ) -> list[float | None]:
+        return [
+            rewards.combined(
+                text_of(said), decode_trace(run), who, when, share=how.share, sigma=how.sigma
+            )
+            for said, run, who, when in zip(completions, trace, agent, step, strict=True)
+        ]
+
+    def right_agent(
+        completions: Completions, trace: list[str], agent: list[str], **_: Any
+    ) -> list[float | None]:
+        found = (_read(said, run) for said, run in zip(completions, trace, strict=True))
+        return [
+            0.0 if one is None else rewards.agent_reward(one[0], who)
+            for one, who in zip(found, agent, strict=True)
+        ]
+
+    def right_step(
+        completions: Completions, trace: list[str], step: list[int], **_: Any
+    ) -> list[float | None]:
+        found = (_read(said, run) for said, run in zip(completions, trace, strict=True))
+        return [
+            0.0 if one is None else rewards.step_reward(one[1], when, how.sigma)
+            for one, when in zip(found, step, strict=True)
+        ]
+
+    def length(completion_ids: list[list[int]], **_: Any) -> list[float | None]:
+        return [rewards.length_reward(len(ids), how.completion) for ids in completion_ids]
+
+    parts: list[tuple[Reward, float]] = (
+        [(blame, 1.0)]
+        if how.rewards == "combined"
+        else [(right_step, how.share), (right_agent, 1 - how.share)]
+    )
+    return parts + ([(length, how.length)] if how.length else [])
+
+
+def text_of(completion: list[dict[str, str]]) -> str:
+    """What the model wrote."""
+    return completion[-1]["content"]
+
+
+def _read(completion: list[dict[str, str]], run: str) -> tuple[str, int] | None:
+    """(agent, step) of an answer that can be read: the format gate of every part."""
+    try:
+        said = parse(text_of(completion), decode_trace(run))
+    except ValueError:
+        return None
+    return said.agent, said.step

@@ -1,0 +1,162 @@
+"""`tracer`: a language model fine-tuned to name the decisive step, run here or behind a server.
+
+Source of the method: Zhang et al. 2025 (AgenTracer), arXiv 2509.03312. The model reads the run by
+numbered steps, reasons, and writes `agent | step`; its reasoning is the evidence. An answer that
+cannot be read is a failed judgement, counted and never put right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from tracekit import registry
+from tracekit.analyzers.judges.case import Choice, Finding
+from tracekit.analyzers.judges.judge import Outcome, verdict
+from tracekit.analyzers.run import abstain
+from tracekit.analyzers.tracer.answer import choices, parse
+from tracekit.analyzers.tracer.prompt import ASK, SYSTEM, Count, pages, second
+from tracekit.analyzers.tracer.served import Served
+from tracekit.analyzers.tracer.writing import Wanted, Writer, Written
+from tracekit.analyzers.verdict import settings
+from tracekit.attribution import Attribution, Cost, Method
+from tracekit.context import Context
+from tracekit.errors import UsageError
+from tracekit.llm.errors import InvalidAnswer
+from tracekit.trace import Trace
+
+LOCAL = "tracekit_models.tracer.local:load"
+"""What loads a model into this process; needs the extra `train`."""
+
+DEFAULTS: dict[str, Any] = {
+    "model": "",
+    "samples": 1,
+    "temperature": 0.0,
+    "budget": 6144,
+    "max_tokens": 1024,
+    "constrained": True,
+    "batch": 8,
+}
+
+
+class Tracer:
+    """A fine-tuned language model reads the run, reasons, and names agent and step.
+
+    Settings: `model` (a folder, a name on the Hub, or the server's name for it), `samples` answers
+    to each run with `temperature`, `budget` tokens of a prompt, `max_tokens` of an answer,
+    `constrained` (the last line of an answer is kept to the roster and the steps; in this process
+    only), `batch` texts at once.
+    """
+
+    name: ClassVar[str] = "tracer"
+    version: ClassVar[str] = "1"
+    needs: ClassVar[frozenset[str]] = frozenset({"trace", "model"})
+
+    def __init__(self, writer: Writer | None = None) -> None:
+        self._writer = writer
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """The verdict. Raises `UsageError` without a model; what it writes wrongly does not raise."""
+        return self.attribute_many([trace], context)[0]
+
+    def attribute_many(self, traces: Sequence[Trace], context: Context) -> list[Attribution]:
+        """Verdicts on several runs, whose texts are written together."""
+        chosen = settings(context, self.name, **DEFAULTS)
+        writer = self._writer or _writer(chosen, context)
+        method = Method(
+            name=self.name,
+            version=self.version,
+            model=writer.id,
+            settings={
+                **{key: value for key, value in chosen.items() if key not in ("model", "batch")},
+                "prompts": [SYSTEM.id, ASK.id],
+                "with_answer": context.with_answer,
+            },
+            seed=context.seed,
+        )
+        known = [not context.with_answer or trace.task.expected is not None for trace in traces]
+        asked = [trace for trace, fine in zip(traces, known, strict=True) if fine]
+        works = iter(_judged(asked, writer, chosen, context))
+        said = []
+        for trace, fine in zip(traces, known, strict=True):
+            if not fine:
+                why = "the correct answer, which it should see, is not known"
+                said.append(abstain(trace, method, why))
+                continue
+            outcomes, cost = next(works)
+            said.append(msgspec.structs.replace(verdict(trace, method, outcomes), cost=cost))
+        return said
+
+
+def _writer(chosen: dict[str, Any], context: Context) -> Writer:
+    if not chosen["model"] or not isinstance(chosen["model"], str):
+        raise UsageError("tracer needs a model: --model DIR, ORG/NAME, or its name on --llm URL")
+    if context.llm is not None:
+        return Served(context.llm, chosen)
+    load = registry.load(LOCAL, "the local tracer")
+    loaded: Writer = load(chosen["model"], chosen)
+    return loaded
+
+
+def _judged(
+    traces: Sequence[Trace], writer: Writer, chosen: dict[str, Any], context: Context
+) -> list[tuple[list[Outcome], Cost]]:
+    """The outcomes of every sample of every trace: windows first, then second passes."""
+    count: Count = writer.count
+    budget, samples = chosen["budget"], chosen["samples"]
+    answer = context.with_answer
+    laid = [pages(trace, budget, count, with_answer=answer) for trace in traces]
+    first = [
+        Wanted(page=page, choices=tuple(choices(trace)), seed=context.seed + sample)
+        for trace, found in zip(traces, laid, strict=True)
+        for sample in range(samples)
+        for page in found
+    ]
+    texts = iter(writer.write(first))
+    results: list[tuple[list[list[Written]], int]] = [
+        ([[next(texts) for _ in found] for _ in range(samples)], len(found)) for found in laid
+    ]
+    again: list[Wanted] = []
+    where: list[tuple[int, int]] = []
+    for at, (trace, (tries, windows)) in enumerate(zip(traces, results, strict=True)):
+        for sample, written in enumerate(tries if windows > 1 else []):
+            accused = [found.step for one in written if (found := _read(one, trace)) is not None]
+            if accused:
+                page = second(trace, accused, budget, count, with_answer=answer)
+                again.append(
+                    Wanted(page=page, choices=tuple(choices(trace)), seed=context.seed + sample)
+                )
+                where.append((at, sample))
+    for (at, sample), written_again in zip(where, writer.write(again), strict=True):
+        results[at][0][sample].append(written_again)
+    return [
+        ([_outcome(written[-1], trace) for written in tries], _cost(tries))
+        for trace, (tries, _) in zip(traces, results, strict=True)
+    ]
+
+
+def _read(written: Written, trace: Trace) -> Choice | None:
+    found = _outcome(written, trace)
+    return found.choices[0] if isinstance(found, Finding) else None
+
+
+def _outcome(written: Written, trace: Trace) -> Outcome:
+    """What a text names, or why it names nobody."""
+    if written.error is not None:
+        return written.error
+    try:
+        said = parse(written.text, trace)
+    except ValueError as error:
+        return InvalidAnswer(f"the answer cannot be read: {error}")
+    return Finding((Choice(said.agent, said.step, reason=said.why),))
+
+
+def _cost(tries: Sequence[Sequence[Written]]) -> Cost:
+    done = [one for written in tries for one in written]
+    return Cost(
+        calls=len(done),
+        tokens=sum(one.tokens for one in done),
+        money=sum(one.money for one in done),
+    )
