@@ -34,9 +34,20 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 DRAWN = 8
 """Runs of a problem that are chosen among."""
 LENGTH = ("index", "length", "task_length", "team")
-AGREEMENT = (
-    "answered agrees alone confirms deviates changed distinct lead marked number none output"
-).split()
+AGREEMENT = [
+    "answered",
+    "agrees",
+    "alone",
+    "confirms",
+    "deviates",
+    "changed",
+    "distinct",
+    "lead",
+    "marked",
+    "number",
+    "none",
+    "output",
+]
 VARIANTS: dict[str, dict[str, object]] = {
     "bce": {},
     "huber": {"loss": Loss(name="huber"), "ridge": 0.0},

@@ -16,7 +16,29 @@ from tracekit_models.prm.windows import Reader  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft
 
-WORDS = "[PAD] [END] Task : how many boats right wrong so the sum is 3 4 7 ( ) message A B".split()
+WORDS = [
+    "[PAD]",
+    "[END]",
+    "Task",
+    ":",
+    "how",
+    "many",
+    "boats",
+    "right",
+    "wrong",
+    "so",
+    "the",
+    "sum",
+    "is",
+    "3",
+    "4",
+    "7",
+    "(",
+    ")",
+    "message",
+    "A",
+    "B",
+]
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ or that leaves an unknown open (`2h + 4`), becomes `none`. Nothing is computed b
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -46,9 +47,10 @@ class Answer(NamedTuple):
     def number(self) -> float | None:
         """The answer as a number, None when it is not one."""
         try:
-            return float(self.key)
+            value = float(self.key)
         except ValueError:
             return None
+        return value if math.isfinite(value) else None
 
 
 def answer(text: str) -> Answer | None:
@@ -166,6 +168,6 @@ def _plain(number: str) -> str:
     except ValueError:
         return ""
     if abs(value) > 1e15:
-        return number.replace(",", "").lstrip("+")
+        return number.replace(",", "").lstrip("+")[:LONGEST]
     whole = round(value, 2)
     return f"{whole:.0f}" if whole == round(whole) else f"{whole:.2f}".rstrip("0")

@@ -69,7 +69,7 @@ def train(
         trainer = Trainer(
             model=model,
             args=_arguments(how, seed, scratch, cpu=device == "cpu"),
-            train_dataset=found,  # type: ignore[arg-type]  # a list is a map-style data set
+            train_dataset=found,
             data_collator=collator(tokenizer, chosen),
         )
         trainer.remove_callback(PrinterCallback)  # stdout is for data
@@ -142,7 +142,8 @@ def collator(tokenizer: Any, backbone: Backbone) -> Any:
         }
 
     def messages(found: Sequence[Item]) -> dict[str, Tensor]:
-        rows = [(n, k, ids) for n, item in enumerate(found) for k, ids in enumerate(item.window)]
+        parts = [item.window for item in found if not isinstance(item.window, Window)]
+        rows = [(n, k, ids) for n, part in enumerate(parts) for k, ids in enumerate(part)]
         return {
             "input_ids": _padded([ids for _, _, ids in rows], pad),
             "attention_mask": _padded([(1,) * len(ids) for _, _, ids in rows], 0),

@@ -51,8 +51,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Heads of the value, mixed by what the acting agent is doing; 1 = one for all."""
     window: int = 256
     dropout: float = 0.2
-    epochs: int = 8
-    rate: float = 3e-3
+    epochs: int = 3
+    rate: float = 2e-3
     decay: float = 0.1
     runs: int = 64
     """Runs in a batch."""
