@@ -15,6 +15,8 @@ from tracekit.trace import Label, Raw, Step, Trace
 
 NAME = 80
 """Longest name shown, in characters."""
+SHARES = 8
+"""Players whose share of the blame is told."""
 
 
 def method_name(method: Method) -> str:
@@ -66,7 +68,8 @@ def run_facts(trace: Trace, verdict: Attribution | None) -> list[tuple[str, str]
         facts.append(("Reason given", one_line(outcome.reason, 400)))
     if outcome.by:
         facts.append(("Outcome by", one_line(outcome.by, NAME)))
-    facts += [] if verdict is None else [*_sets(trace, verdict), *_asked(verdict)]
+    if verdict is not None:
+        facts += [*_sets(trace, verdict), *_shares(trace, verdict), *_asked(verdict)]
     facts += [("Label", _label(label)) for label in trace.labels]
     return facts
 
@@ -97,8 +100,45 @@ def _asked(verdict: Attribution) -> list[tuple[str, str]]:
     if cost.calls:
         calls = "1 call" if cost.calls == 1 else f"{cost.calls:,} calls"
         money = f", ${cost.money:.4g}" if cost.money else ""
-        facts.append(("Cost", f"{calls}, {cost.tokens:,} tokens{money}"))
+        tokens = f", {cost.tokens:,} tokens" if cost.tokens else ""
+        facts.append(("Cost", f"{calls}{tokens}{money}"))
     return facts
+
+
+class _Share(msgspec.Struct):
+    """One entry of `extra["shapley"]["shares"]`, as far as it is shown."""
+
+    agent: str
+    share: float
+    low: float
+    high: float
+    step: int | None = None
+
+
+class _Shared(msgspec.Struct):
+    """`extra["shapley"]`, as far as it is shown."""
+
+    value: str
+    nobody: float
+    everybody: float
+    shares: list[_Share]
+
+
+def _shares(trace: Trace, verdict: Attribution) -> list[tuple[str, str]]:
+    """Who gets which share of the blame, and what the shares sum to."""
+    try:
+        found = msgspec.convert(verdict.extra["shapley"], _Shared)
+    except (KeyError, msgspec.ValidationError):
+        return []
+    parts = []
+    for one in found.shares[:SHARES]:
+        step = "" if one.step is None else f" step {one.step}"
+        ends = f" [{one.low:+.2f}, {one.high:+.2f}]" if one.low < one.high else ""
+        parts.append(f"{agent_name(trace, one.agent)}{step} {one.share:+.2f}{ends}")
+    more = len(found.shares) - SHARES
+    parts += [f"{more} more"] if more > 0 else []
+    chance = f"chance of success {found.nobody:.0%}, with all corrected {found.everybody:.0%}"
+    return [(f"Shapley values ({one_line(found.value, NAME)})", f"{', '.join(parts)}; {chance}")]
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -27,7 +27,6 @@ def explanation(played: Played) -> shap.Explanation:
         data=np.array(played.alone),
         feature_names=[label(player) for player in played.players],
         error_std=reach / (2 * 1.96) if reach.any() else None,
-        output_names="chance of success",
     )
 
 
