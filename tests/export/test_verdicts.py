@@ -27,7 +27,7 @@ from tracekit.export.verdicts.sending import send
 from tracekit.ingest.pipeline import load
 from tracekit.protocols import Post, VerdictExporter, VerdictSender
 from tracekit.testing.traces import edge_traces, make_trace
-from tracekit.trace import Label, Outcome, Task
+from tracekit.trace import Label, Outcome, Source, Task
 
 _spec = importlib.util.spec_from_file_location(
     "verdict_schemas", Path(__file__).with_name("schemas.py")
@@ -72,6 +72,21 @@ def test_the_same_verdicts_are_the_same_bytes(name, pairs):
     ]
     assert exporter(name).encode(pairs) == exporter(name).encode(slower)
     exporter(name).encode([])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_surrogates_and_markup_come_out_as_text(name):
+    """File names that are not UTF-8 end up in ids and paths."""
+    bad = "a\udc80\0\u202e</x>\n::error::\ud83d"
+    trace = make_trace(bad, [(bad, bad), ("B", bad)], task=Task(bad, None, bad))
+    trace = msgspec.structs.replace(trace, source=Source(bad, bad, bad))
+    document = exporter(name).encode([(trace, attribute(trace, "first-speaker"))])
+    assert "</x>" not in document.decode() or name != "junit"
+    if name == "junit":
+        ET.fromstring(document)
+    else:
+        for line in [document] if name == "sarif" else document.splitlines():
+            json.loads(line)
 
 
 @pytest.mark.parametrize("name", NAMES)

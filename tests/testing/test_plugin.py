@@ -9,7 +9,6 @@ import pytest
 
 from tracekit.errors import InputError
 from tracekit.gate.baseline import read
-from tracekit.registry import BUILT_IN
 from tracekit.store import write_traces
 from tracekit.testing import plugin
 from tracekit.testing.runs import Runs
@@ -195,5 +194,8 @@ def test_closed_the_library_is_never_loaded(project):
     project.runpytest_subprocess().assert_outcomes(passed=1)
 
 
-def test_values_of_the_shipped_function_have_a_name():
-    assert set(BUILT_IN["values"]) <= {"prm"}
+def test_the_shipped_values_are_found_by_name():
+    runs = Runs([run("good", "success")], method="first-speaker")
+    runs.assert_value_at_least(0.0)
+    with pytest.raises(AssertionError, match="falls below 1"):
+        runs.assert_value_at_least(1.1)

@@ -65,7 +65,7 @@ def grow(trace: Trace, copy: int = 0) -> list[Node]:
     nodes = [
         Node(
             id=root,
-            trace=hashlib.sha256(f"tracekit\0{key}".encode()).hexdigest()[:32],
+            trace=hashlib.sha256(f"tracekit\0{key}".encode("utf-8", "replace")).hexdigest()[:32],
             parent=None,
             form="run",
             name=f"invoke_workflow {trace.source.framework or trace.source.format}",
@@ -122,7 +122,7 @@ def _turn(
 
 
 def _id(key: str, what: str) -> str:
-    return hashlib.sha256(f"tracekit\0{key}\0{what}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"tracekit\0{key}\0{what}".encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _executes(step: Step) -> bool:

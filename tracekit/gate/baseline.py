@@ -17,6 +17,7 @@ import msgspec
 from tracekit.attribution import Method
 from tracekit.errors import SchemaError, UsageError
 from tracekit.export.verdicts.judged import Judged
+from tracekit.report.machine import json_bytes
 from tracekit.report.visible import one_line
 from tracekit.store import atomic
 from tracekit.trace import Trace
@@ -134,6 +135,6 @@ def read(path: str | os.PathLike[str]) -> Baseline:
 
 def write(path: str | os.PathLike[str], baseline: Baseline) -> None:
     """Write the baseline, whole or not at all, the same bytes for the same cases."""
-    encoded = msgspec.json.encode(baseline, order="deterministic")
+    encoded = json_bytes(msgspec.to_builtins(baseline, order="deterministic"))
     with atomic(path) as stream:
         stream.write(msgspec.json.format(encoded, indent=2) + b"\n")

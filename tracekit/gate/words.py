@@ -8,6 +8,7 @@ import msgspec
 
 from tracekit.gate.decision import Decision, Run
 from tracekit.gate.rules import Hit
+from tracekit.report.machine import json_bytes
 
 SHOWN = 5
 """Runs that are told of each rule."""
@@ -96,6 +97,5 @@ def markdown(decision: Decision) -> str:
 
 def as_json(decision: Decision) -> bytes:
     """The whole decision, indented; the same bytes for the same decision."""
-    return (
-        msgspec.json.format(msgspec.json.encode(decision, order="deterministic"), indent=2) + b"\n"
-    )
+    document = msgspec.to_builtins(decision, order="deterministic")
+    return msgspec.json.format(json_bytes(document), indent=2) + b"\n"

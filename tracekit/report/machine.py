@@ -36,14 +36,19 @@ def verdict_record(
 def verdict_lines(
     pairs: Iterable[tuple[Trace, Attribution]], *, top: int | None = None
 ) -> Iterator[bytes]:
-    """Each verdict as one line of JSON with its line end, lazily and in order.
-
-    Half surrogates, as in file names that are not UTF-8, become `?`.
-    """
+    """Each verdict as one line of JSON with its line end, lazily and in order."""
     for trace, attribution in pairs:
-        record = verdict_record(trace, attribution, top=top)
-        try:
-            yield msgspec.json.encode(record) + b"\n"
-        except UnicodeEncodeError:
-            text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-            yield text.encode("utf-8", "replace") + b"\n"
+        yield json_bytes(verdict_record(trace, attribution, top=top)) + b"\n"
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON on one line; half surrogates, as in file names that are not UTF-8, become `?`.
+
+    >>> json_bytes({"path": "a\\udcff"})
+    b'{"path":"a?"}'
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")

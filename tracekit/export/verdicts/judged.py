@@ -17,6 +17,7 @@ import msgspec
 
 from tracekit.attribution import Attribution, Suspect
 from tracekit.export import tree
+from tracekit.report.machine import json_bytes
 from tracekit.report.visible import one_line
 from tracekit.trace import Step, Trace
 
@@ -113,13 +114,8 @@ def case_id(trace: Trace) -> str:
 
 def digest(*parts: Any) -> str:
     """32 hex digits of values, in order."""
-    text = msgspec.json.encode(["tracekit", *map(_sound, parts)], order="deterministic")
+    text = json_bytes(msgspec.to_builtins(["tracekit", *parts], order="deterministic"))
     return hashlib.sha256(text).hexdigest()[:32]
-
-
-def _sound(value: Any) -> Any:
-    """Text without half surrogates, which JSON cannot hold."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,13 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-import msgspec
-
 from tracekit.errors import UsageError
 from tracekit.export.verdicts.judged import Note, Pair, judged, notes
 from tracekit.export.verdicts.otel import flat
 from tracekit.protocols import Post
 from tracekit.report.explain import explain
+from tracekit.report.machine import json_bytes
 
 BATCH = 100
 """Scores in one request."""
@@ -34,13 +33,13 @@ class Langfuse:
 
     def encode(self, pairs: Sequence[Pair]) -> bytes:
         """One score a line."""
-        return b"".join(msgspec.json.encode(score) + b"\n" for score in _scores(pairs))
+        return b"".join(json_bytes(score) + b"\n" for score in _scores(pairs))
 
     def posts(self, pairs: Sequence[Pair]) -> Iterator[Post]:
         """Batches of scores."""
         scores = _scores(pairs)
         for start in range(0, len(scores), BATCH):
-            body = msgspec.json.encode(scores[start : start + BATCH])
+            body = json_bytes(scores[start : start + BATCH])
             yield Post(path="/api/public/scores", body=body)
 
     def headers(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -11,13 +11,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-import msgspec
-
 from tracekit.export.otlp import typed_attributes
 from tracekit.export.verdicts.judged import Note, Pair, digest, judged, notes
 from tracekit.export.verdicts.otel import SCOPE, flat, hex_trace, otlp_headers
 from tracekit.protocols import Post
 from tracekit.report.explain import explain
+from tracekit.report.machine import json_bytes
 
 _INTERNAL = 1  # SpanKind of OTLP
 
@@ -30,12 +29,12 @@ class OpenInferenceAnnotations:
 
     def encode(self, pairs: Sequence[Pair]) -> bytes:
         """One export request a line for each run."""
-        return b"".join(msgspec.json.encode(request) + b"\n" for request in _requests(pairs))
+        return b"".join(json_bytes(request) + b"\n" for request in _requests(pairs))
 
     def posts(self, pairs: Sequence[Pair]) -> Iterator[Post]:
         """The same requests for an OTLP/HTTP receiver."""
         for request in _requests(pairs):
-            yield Post(path="/v1/traces", body=msgspec.json.encode(request))
+            yield Post(path="/v1/traces", body=json_bytes(request))
 
     def headers(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         """What OpenTelemetry's own variable `OTEL_EXPORTER_OTLP_HEADERS` says."""
@@ -81,7 +80,7 @@ def attributes(note: Note) -> dict[str, Any]:
         f"{prefix}explanation": note.explanation,
         f"{prefix}annotator_kind": kind(note),
         f"{prefix}identifier": note.id,
-        f"{prefix}metadata": msgspec.json.encode(flat(note)).decode(),
+        f"{prefix}metadata": json_bytes(flat(note)).decode(),
     }
     return found if note.score is None else found | {f"{prefix}score": note.score}
 

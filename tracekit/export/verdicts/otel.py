@@ -11,12 +11,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-import msgspec
-
 from tracekit.export.otlp import typed_attributes
 from tracekit.export.verdicts.judged import Note, Pair, judged, notes
 from tracekit.protocols import Post
 from tracekit.report.explain import explain
+from tracekit.report.machine import json_bytes
 from tracekit.version import __version__
 
 EVENT = "gen_ai.evaluation.result"
@@ -32,12 +31,12 @@ class Otel:
 
     def encode(self, pairs: Sequence[Pair]) -> bytes:
         """One export request a line for each run, as the collector's file exporter writes them."""
-        return b"".join(msgspec.json.encode(request) + b"\n" for request in _requests(pairs))
+        return b"".join(json_bytes(request) + b"\n" for request in _requests(pairs))
 
     def posts(self, pairs: Sequence[Pair]) -> Iterator[Post]:
         """The same requests for an OTLP/HTTP receiver."""
         for request in _requests(pairs):
-            yield Post(path="/v1/logs", body=msgspec.json.encode(request))
+            yield Post(path="/v1/logs", body=json_bytes(request))
 
     def headers(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         """What OpenTelemetry's own variable `OTEL_EXPORTER_OTLP_HEADERS` says."""

@@ -10,13 +10,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-import msgspec
-
 from tracekit.export.verdicts.judged import Note, Pair, judged, notes
 from tracekit.export.verdicts.openinference import kind
 from tracekit.export.verdicts.otel import flat, hex_trace
 from tracekit.protocols import Post
 from tracekit.report.explain import explain
+from tracekit.report.machine import json_bytes
 
 BATCH = 100
 """Annotations in one request."""
@@ -31,13 +30,13 @@ class Phoenix:
     def encode(self, pairs: Sequence[Pair]) -> bytes:
         """One annotation a line."""
         lines = [line for both in _annotations(pairs) for line in both]
-        return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+        return b"".join(json_bytes(line) + b"\n" for line in lines)
 
     def posts(self, pairs: Sequence[Pair]) -> Iterator[Post]:
         """The annotations of spans, then those of traces, in batches; answered when stored."""
         for path, found in zip(("span", "trace"), _annotations(pairs), strict=True):
             for start in range(0, len(found), BATCH):
-                body = msgspec.json.encode({"data": found[start : start + BATCH]})
+                body = json_bytes({"data": found[start : start + BATCH]})
                 yield Post(path=f"/v1/{path}_annotations?sync=true", body=body)
 
     def headers(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

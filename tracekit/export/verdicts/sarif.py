@@ -18,6 +18,7 @@ from tracekit.attribution import Suspect
 from tracekit.export.verdicts.judged import Judged, Pair, digest, judged
 from tracekit.inject.modes import MODES
 from tracekit.report.explain import agent_name, explain, reason
+from tracekit.report.machine import json_bytes
 from tracekit.report.visible import one_line
 from tracekit.trace import Trace
 from tracekit.version import __version__
@@ -63,7 +64,7 @@ class Sarif:
 
     def encode(self, pairs: Sequence[Pair]) -> bytes:
         """One document with one run of the tool."""
-        text = msgspec.json.format(msgspec.json.encode(document(pairs)), indent=2)
+        text = msgspec.json.format(json_bytes(document(pairs)), indent=2)
         return text + b"\n"
 
 
