@@ -1,13 +1,14 @@
 """What a value function is worth to a search in the sandbox, at equal numbers of agents' actions.
 
-    python benchmarks/prm_search.py train --out out/prm-all
-    python benchmarks/prm_search.py train --without tables,hierarchy --out out/prm-part
+    python benchmarks/prm_search.py data --out out/data
+    python benchmarks/prm_search.py train --data out/data --out out/prm-all
+    python benchmarks/prm_search.py train --data out/data --without tables,hierarchy --out out/prm-part
     python benchmarks/prm_search.py run --model out/prm-all --out out/all.jsonl
     python benchmarks/prm_search.py report out/all.jsonl
 
 Tasks, teams and their skills stand in prm_tasks.json, which was committed before anything was
-trained. `train` fits a `prm` on the outcomes of single runs of tasks with other numbers than those
-of `run`, leaving out a family and a topology where that is asked for. `run` solves every test task
+trained. `data` makes single runs and trees of replays of tasks with other numbers than those of
+`run`; `train` fits a `prm` on them, without a family and a topology where that is asked for. `run` solves every test task
 by every method; within a level all methods get the actions that the beam of that level spent on
 the task, so that none is given more. `report` prints the tables of docs/benchmarks.md: exact match
 in per cent, and points over a single pass, with 95 % intervals by bootstrap over tasks.
@@ -17,6 +18,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,17 +26,24 @@ from typing import Any
 from tracekit import registry, stats
 from tracekit.analyzers.models import load_model
 from tracekit.prm.answers import canonical
+from tracekit.prm.mcts import grow, paths
 from tracekit.prm.meter import Budget
 from tracekit.prm.model import Prm
 from tracekit.prm.search import Found, search
+from tracekit.prm.targets import Target, of_outcomes, read_targets, write_targets
+from tracekit.prm.tree import Settings
 from tracekit.protocols import ValueFunction
 from tracekit.replay.sandbox.system import Sandbox
+from tracekit.store import read_traces, write_traces
 from tracekit.trace import Task, Trace
 
 TASKS = json.loads(Path(__file__).with_name("prm_tasks.json").read_text())
 LEVELS = {"small": {"beams": 1, "tries": 3}, "paper": {"beams": 3, "tries": 5}}
 """Beams whose cost is what every method gets; the second is MASPRM's."""
 METHODS = ("beam", "mcts", "best-of-n", "weighted majority", "majority")
+TREES = Settings(rollouts=24)
+PATHS = 12
+"""Runs of a tree that are trained on, spread over it."""
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -51,25 +60,53 @@ def cells(without: Sequence[str] = ()) -> Iterator[tuple[str, str, Sandbox]]:
                 )
 
 
-def runs(n: int, without: Sequence[str]) -> list[Trace]:
-    """Single runs to train on."""
-    found = []
-    for _, _, sandbox in cells(without):
-        for number, task in enumerate(islice(sandbox.tasks(TASKS["train_seed"]), n)):
-            found.append(sandbox.run(task, 100_000 + number))
-    return found
+def data(options: argparse.Namespace) -> None:
+    """Runs and targets to train on: single runs with their outcomes, and trees of replays."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(options.workers) as pool:
+        jobs = [(family, topology, options.n, options.trees) for family, topology, _ in cells()]
+        made = list(pool.map(cell_data, jobs))
+    write_traces((trace for traces, _ in made for trace in traces), options.out / "traces.jsonl")
+    rows = [row for _, rows in made for row in rows]
+    write_targets(rows, options.out / "targets.jsonl")
+    print(f"{sum(len(traces) for traces, _ in made)} runs, {len(rows)} targets")
+
+
+def cell_data(job: tuple[str, str, int, int]) -> tuple[list[Trace], list[Target]]:
+    """`n` single runs and the open ones of `trees` trees of one family and topology."""
+    family, topology, n, trees = job
+    skill, difficulty = TASKS["skill"][family][topology], TASKS["difficulty"]
+    sandbox = Sandbox(family, topology, difficulty=difficulty, skill=skill)
+    asked = sandbox.tasks(TASKS["train_seed"])
+    traces = [sandbox.run(task, 100_000 + k) for k, task in enumerate(islice(asked, n))]
+    rows = of_outcomes(traces)
+    for k, task in enumerate(islice(asked, trees)):
+        tree = grow(sandbox, task, TREES, 200_000 + k)
+        if tree.open:
+            found = list(paths(tree.root))
+            for each in found[:: max(1, len(found) // PATHS)][:PATHS]:
+                traces.append(each.trace)
+                rows += each.targets("mcts", 200_000 + k)
+    return traces, rows
 
 
 def fit(options: argparse.Namespace) -> None:
     """Train and save."""
     from tracekit_models.prm.train import fit as fitted
 
-    traces = runs(options.n, options.without)
-    model = fitted(traces, seed=options.seed, progress=lambda said: print(said, file=sys.stderr))
+    kept = {f"{family}-{topology}" for family, topology, _ in cells(options.without)}
+    traces = [
+        trace
+        for trace in read_traces(options.data / "traces.jsonl")
+        if "-".join(trace.id.split("-")[:2]) in kept
+    ]
+    ids = {trace.id for trace in traces}
+    rows = [row for row in read_targets(options.data / "targets.jsonl") if row.trace in ids]
+    say = lambda said: print(said, file=sys.stderr, flush=True)  # noqa: E731
+    model = fitted(traces, targets=rows, seed=options.seed, progress=say)
     options.out.mkdir(parents=True, exist_ok=True)
     model.save(options.out)
-    good = sum(trace.failed is False for trace in traces)
-    print(f"{len(traces)} runs, {good / len(traces):.1%} of them successes")
+    print(f"{len(traces)} runs, {len(rows)} targets")
 
 
 def solve(options: argparse.Namespace) -> None:
@@ -207,8 +244,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parts = parser.add_subparsers(required=True)
-    train = parts.add_parser("train", help="fit a prm on single runs")
-    train.add_argument("--n", type=int, default=60, help="runs of each family and topology")
+    made = parts.add_parser("data", help="make runs to train on")
+    made.add_argument("--n", type=int, default=30, help="runs of each family and topology")
+    made.add_argument("--trees", type=int, default=8, help="trees of each")
+    made.add_argument("--workers", type=int, default=2, help="processes")
+    made.add_argument("--out", type=Path, required=True, help="folder of runs and targets")
+    made.set_defaults(do=data)
+    train = parts.add_parser("train", help="fit a prm")
+    train.add_argument("--data", type=Path, required=True, help="folder that `data` wrote")
     train.add_argument("--without", type=lambda text: text.split(","), default=[], metavar="A,B")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--out", type=Path, required=True, help="folder of the weights")

@@ -114,6 +114,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "random": "tracekit.analyzers.baselines:Random",
         "shapley": "tracekit.analyzers.shapley.analyzer:Shapley",
         "spectrum": "tracekit.analyzers.spectrum:Spectrum",
+        "value-drop": "tracekit.analyzers.value_drop:ValueDrop",
         "vdn": "tracekit.analyzers.vdn:Vdn",
         "tracer": "tracekit.analyzers.tracer.analyzer:Tracer",
     },
