@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,7 +107,7 @@ def until(trace: Trace, last: Step) -> Trace:
     return msgspec.structs.replace(trace, steps=steps, id=f"{trace.id}-{last.index}")
 
 
-Measured = Callable[[Trace], Influence]
+Measured = Callable[[Trace, Collection[int] | None], Influence]
 
 
 def auc_of(good: Sequence[float], bad: Sequence[float]) -> float:
@@ -136,8 +136,12 @@ def ignored_table(found: Sequence[Pair], measures: dict[str, Measured]) -> list[
     groups = [pair.task for pair in found]
     for name, measure in measures.items():
         began = time.perf_counter()
-        used = [measure(pair.used).share[pair.reader, pair.message] for pair in found]
-        lost = [measure(pair.ignored).share[pair.reader, pair.message] for pair in found]
+        used = [
+            measure(pair.used, {pair.reader}).share[pair.reader, pair.message] for pair in found
+        ]
+        lost = [
+            measure(pair.ignored, {pair.reader}).share[pair.reader, pair.message] for pair in found
+        ]
         spent = 1000 * (time.perf_counter() - began) / (2 * len(found))
         area = interval(used, lost, groups)
         caught = bootstrap([float(x < IGNORED) for x in lost], groups)
@@ -224,20 +228,20 @@ def lazy_table(
 
 def member(trace: Trace, who: str, measure: Measured) -> Any:
     """The row of an agent in the report on a run."""
-    return next(m for m in report_of(trace, measure(trace)).members if m.agent == who)
+    return next(m for m in report_of(trace, measure(trace, None)).members if m.agent == who)
 
 
-def chance(trace: Trace) -> Influence:
+def chance(trace: Trace, _: Collection[int] | None = None) -> Influence:
     """Shares drawn at random: what knows nothing."""
     n = len(trace.steps)
-    rng = np.random.default_rng([ord(letter) for letter in trace.id])
+    rng = np.random.default_rng([ord(x) for x in trace.id + trace.steps[-1].content])
     share = np.tril(rng.random((n, n)), -1)
     share /= np.maximum(1.0, share.sum(axis=1, keepdims=True))
     given = tuple(tuple(range(i)) for i in range(n))
     return Influence("overlap", given, share, share, np.ones_like(share, dtype=bool))
 
 
-def recency(trace: Trace) -> Influence:
+def recency(trace: Trace, _: Collection[int] | None = None) -> Influence:
     """Every message rests on the one right before it: what knows the order alone."""
     n = len(trace.steps)
     share = np.eye(n, k=-1)
@@ -248,14 +252,15 @@ def main() -> int:
     """Print the tables, and write them as JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="folder of the scoring model; left out without")
-    parser.add_argument("--steps", type=int, default=2500, help="of training, when it is absent")
-    parser.add_argument("--pairs", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=600, help="of training, when it is absent")
+    parser.add_argument("--pairs", type=int, default=300, help="messages used and ignored")
+    parser.add_argument("--workers", type=int, default=100, help="diligent and lazy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     asked = parser.parse_args()
     measures: dict[str, Measured] = {
-        "overlap": lambda trace: influence_of(trace, "overlap"),
-        "embedding": lambda trace: influence_of(trace, "embedding"),
+        "overlap": lambda trace, some: influence_of(trace, "overlap", None, some),
+        "embedding": lambda trace, some: influence_of(trace, "embedding", None, some),
         "the message before": recency,
         "random": chance,
     }
@@ -263,10 +268,13 @@ def main() -> int:
         if not asked.model.exists():
             print(f"training: {train(asked.model, asked.steps)}", file=sys.stderr)
         scorer = scorer_of(str(asked.model))
-        measures = {"model": lambda trace: influence_of(trace, "model", scorer), **measures}
+        measures = {
+            "model": lambda trace, some: influence_of(trace, "model", scorer, some),
+            **measures,
+        }
     found = {
         "ignored": ignored_table(list(pairs(asked.pairs, asked.seed)), measures),
-        "lazy": lazy_table(list(lazy_runs(asked.pairs, asked.seed)), measures),
+        "lazy": lazy_table(list(lazy_runs(asked.workers, asked.seed)), measures),
         "limits": {"ignored": IGNORED, "lazy": LAZY},
     }
     if asked.json is not None:

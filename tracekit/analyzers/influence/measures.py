@@ -10,8 +10,7 @@ influence. None of them says whether the influence was good.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -48,7 +47,8 @@ class Influence(NamedTuple):
 
     measure: Measure
     given: tuple[tuple[int, ...], ...]
-    """For each step the earlier steps that its agent had before it: as logged, else all of them."""
+    """For each step the earlier steps that its agent had before it: as logged, else all of them;
+    none for a step that was not asked about."""
     share: np.ndarray
     """Share of the later message that rests on the earlier one, 0 to 1; rows sum to at most 1."""
     raw: np.ndarray
@@ -63,9 +63,12 @@ class Influence(NamedTuple):
 
 
 def influence_of(
-    trace: Trace, measure: Measure = "overlap", scorer: Scorer | None = None
+    trace: Trace,
+    measure: Measure = "overlap",
+    scorer: Scorer | None = None,
+    readers: Collection[int] | None = None,
 ) -> Influence:
-    """Influence of every step on every later one.
+    """Influence of every step on every later one, or on `readers` alone, which costs less.
 
     `model` needs a scorer, the others take none; raises `UsageError` when that is not so.
 
@@ -80,7 +83,9 @@ def influence_of(
         raise UsageError(f"influence has no measure {measure!r}; there are {', '.join(MEASURES)}")
     if (measure == "model") != (scorer is not None):
         raise UsageError("the measure `model` and a scoring model go together: give both or none")
-    given = tuple(before(step) for step in trace.steps)
+    given = tuple(
+        before(step) if readers is None or step.index in readers else () for step in trace.steps
+    )
     return MEASURES[measure](trace, given, scorer)
 
 
@@ -107,18 +112,21 @@ def _overlap(trace: Trace, given: tuple[tuple[int, ...], ...], _: Scorer | None)
     weigh more.
     """
     spoken = [words(window(said(step))) for step in trace.steps]
-    held = Counter(word for found in spoken for word in found)
-    weight = {w: _worth(w) * math.log1p(len(spoken) / count) for w, count in held.items()}
+    holders: dict[str, list[int]] = {}
+    for i, found in enumerate(spoken):
+        for word in sorted(found):
+            holders.setdefault(word, []).append(i)
+    weight = {w: _worth(w) * math.log1p(len(spoken) / len(by)) for w, by in holders.items()}
     raw, share = np.zeros((len(spoken),) * 2), np.zeros((len(spoken),) * 2)
     for step, found in zip(trace.steps, spoken, strict=True):
-        j, left = step.index, set(found)
-        for text in told_besides(trace, step):
-            left -= words(window(text))
+        j, items = step.index, frozenset(given[step.index])
+        told = [words(window(text)) for text in told_besides(trace, step)]
+        left = sorted(found.difference(*told)) if items else []
         total = math.fsum(weight[word] for word in left)
-        for i in given[j]:
-            taken = left & spoken[i]
-            left -= taken
-            raw[j, i] = math.fsum(weight[word] for word in taken)
+        for word in left:
+            first = next((i for i in holders[word] if i >= j or i in items), j)
+            if first < j:
+                raw[j, first] += weight[word]
         share[j] = raw[j] / total if total else 0.0
     return Influence("overlap", given, share, raw, np.ones_like(raw, dtype=bool))
 
