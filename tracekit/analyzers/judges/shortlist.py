@@ -1,9 +1,9 @@
 """Shortlist: the judge reads only the steps that `compact` suspects, for a tenth of the tokens.
 
 tracekit's own. The suspects are taken in the order of `compact`'s probability until they hold
-`coverage` of it. Each is shown with the steps next to it, all cut so that the prompt stays within
-`share` of the one with the whole log; where that is not enough, the least likely suspects go. What
-is left out cannot be blamed: docs/benchmarks.md says how often it is the decisive step.
+`coverage` of it. Each is shown with the steps next to it, all cut so that the log in the prompt stays
+within `share` of the whole one. Where there is little room, the steps beside go first, and the least
+likely suspects last. What is left out cannot be blamed: docs/benchmarks.md says how often it is the decisive step.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ CUTS = tuple(round(60 * 1.5**power) for power in range(18))
 """Characters that a suspect may have, from the fewest that say anything."""
 BESIDE = 0.25
 """Characters that a step next to a suspect may have, as a share of those of a suspect."""
+LEGIBLE = 60
+"""Characters below which a step next to a suspect says nothing, and is left out."""
 FEWEST = 300
 """Tokens that a log may always have: a tenth of a short log says nothing."""
 
@@ -127,9 +129,12 @@ def _last(sizes: Sequence[int], fits: Callable[[int], bool]) -> int:
 
 def _log(shown: Shown, kept: Sequence[int], longest: int) -> str:
     inside = set(kept)
-    beside = {near for step in kept for near in (step - 1, step + 1)} - inside
+    beside: set[int] = set()
+    if longest * BESIDE >= LEGIBLE:
+        beside = {near for step in kept for near in (step - 1, step + 1)} - inside
     there = [step for step in beside if 0 <= step < len(shown.trace.steps)]
-    return shown.log([*inside, *there], view=_view(inside, longest))
+    view = _view(inside, longest)
+    return shown.log([*inside, *there], view=view, instructions=False)
 
 
 def _view(inside: set[int], longest: int) -> View:

@@ -108,13 +108,16 @@ class Shown:
         *,
         merged: bool = True,
         view: View = whole,
+        instructions: bool = True,
     ) -> str:
         """Task, team and steps, fenced.
 
-        `steps` leaves all others out; `merged` puts neighbours of one speaker under one heading.
+        `steps` leaves all others out; `merged` puts neighbours of one speaker under one heading;
+        without `instructions` agents are introduced by their names and roles alone.
         """
         chosen = sorted(range(len(self.trace.steps)) if steps is None else set(steps))
-        return self.fenced(f"{self.head()}\n\nSteps:\n{self._steps(chosen, merged, view)}")
+        head = self.head(instructions=instructions)
+        return self.fenced(f"{head}\n\nSteps:\n{self._steps(chosen, merged, view)}")
 
     def fenced(self, text: str) -> str:
         """Text whose lines are safe already, between the marks."""
@@ -157,16 +160,15 @@ class Shown:
             raise ValueError(f"`step` must be a number from 0 to {last}, as in the log")
         return index
 
-    def head(self) -> str:
+    def head(self, *, instructions: bool = True) -> str:
         """Task and team, not fenced."""
         task = self.trace.task
         lines = ["Task:", barred(task.question or "(not in the log)")]
         if self.with_answer and task.expected is not None:
             lines += ["Correct answer:", barred(task.expected)]
-        lines += [
-            "Agents:",
-            *map(_introduced, self.trace.agents, range(1, 1 + len(self.trace.agents))),
-        ]
+        lines.append("Agents:")
+        for number, agent in enumerate(self.trace.agents, 1):
+            lines.append(_introduced(agent, number, instructions=instructions))
         return "\n".join(lines)
 
     def _steps(self, chosen: list[int], merged: bool, view: View) -> str:
@@ -216,10 +218,10 @@ def _called(call: ToolCall) -> Iterable[tuple[str, str]]:
         yield f"({name} fails)", call.error
 
 
-def _introduced(agent: Agent, number: int) -> str:
+def _introduced(agent: Agent, number: int, *, instructions: bool) -> str:
     role = f" ({escaped(' '.join(agent.role.split()))})" if agent.role else ""
     line = f"{number}. {quoted(agent.id)}{role}"
-    if agent.system_prompt:
+    if agent.system_prompt and instructions:
         line += f", told:\n{barred(cut(agent.system_prompt, PROMPT_SHOWN))}"
     return line
 
