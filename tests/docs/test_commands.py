@@ -24,8 +24,10 @@ PAGES = [
     ROOT / "docs" / "labels.md",
     ROOT / "docs" / "sandbox.md",
     ROOT / "docs" / "injection.md",
+    ROOT / "docs" / "judges.md",
     ROOT / "docs" / "tutorial-replay.md",
     ROOT / "docs" / "replay-adapters.md",
+    ROOT / "docs" / "prm.md",
     EXAMPLES / "README.md",
 ]
 

@@ -313,8 +313,8 @@ def test_every_type_of_answer_is_met(serve, asking):
     assert {kind(call) for call in server.calls} == set(Oracle([])._answers)
 
 
-def test_common_settings_are_known_to_the_docs():
+def test_the_page_knows_every_setting_and_every_judge():
     page = (registry.__file__).replace("tracekit/registry.py", "docs/judges.md")
     with open(page, encoding="utf-8") as text:
         told = text.read()
-    assert all(f"`{name}`" in told for name in COMMON)
+    assert all(f"`{name}`" in told for name in [*COMMON, *JUDGES])
