@@ -16,6 +16,7 @@ import numpy as np
 from tracekit.analyzers.shapley.game import Game, Player
 from tracekit.analyzers.shapley.reference import Reference, Turn, turns
 from tracekit.protocols import Replayable
+from tracekit.replay.effect import outcome
 from tracekit.replay.types import Intervention
 from tracekit.trace import Trace
 
@@ -35,6 +36,7 @@ class Futures:
         self.seeds = range(first, first + draws)
         self.played = 0
         """Replays so far."""
+        self._kept: dict[tuple[str, int], float] = {}
         self._log = _Branch(self, trace, 0)
         wrong = [self._log.right(place) is not None for place in range(len(self._log.turns))]
         pairs = zip(self._log.turns, wrong, strict=True)
@@ -45,6 +47,16 @@ class Futures:
         """Whether the run succeeds, 0 or 1, under each seed: (draws,)."""
         return np.array([self._end(corrects, seed) for seed in self.seeds], dtype=float)
 
+    def kept(self, mistake: Turn) -> float:
+        """Chance of success when a mistake stays as it is in the log and the rest is drawn anew."""
+        if mistake.key not in self._kept:
+            before = mistake.before
+            same = Intervention(step=before.step, actions=mistake.said, by="recording")
+            self.played += len(self.seeds)
+            ends = [outcome(self.system, before, same, seed).status for seed in self.seeds]
+            self._kept[mistake.key] = ends.count("success") / len(ends)
+        return self._kept[mistake.key]
+
     def correction(self, mistake: Turn) -> Intervention:
         """What would have been right in a turn of `mistakes`."""
         found = self._log.right(self._log.turns.index(mistake))
@@ -54,12 +66,17 @@ class Futures:
     def between_agents(self, agents: Iterable[str]) -> Game:
         """The game in which agents are corrected in all that they do."""
         names = tuple(agents)
+        first = {turn.agent: turn for turn in reversed(self.mistakes)}
 
         def worth(mask: int) -> np.ndarray:
             inside = {name for k, name in enumerate(names) if mask >> k & 1}
             return self.worth(lambda turn: turn.agent in inside)
 
-        return self._game(tuple(Player(name) for name in names), worth)
+        def kept(place: int) -> float:
+            turn = first.get(names[place])
+            return self.kept(turn) if turn is not None else float(worth(0).mean())
+
+        return self._game(tuple(Player(name) for name in names), worth, kept)
 
     def between_steps(self, mistakes: Iterable[Turn]) -> Game:
         """The game in which single turns are corrected; steps of one agent belong together."""
@@ -73,12 +90,14 @@ class Futures:
         for k, turn in enumerate(chosen):
             places.setdefault(turn.agent, []).append(k)
         players = tuple(Player(turn.agent, turn.before.step) for turn in chosen)
-        return self._game(players, worth, tuple(map(tuple, places.values())))
+        groups = tuple(map(tuple, places.values()))
+        return self._game(players, worth, lambda place: self.kept(chosen[place]), groups)
 
     def _game(
         self,
         players: tuple[Player, ...],
         worth: Callable[[int], np.ndarray],
+        kept: Callable[[int], float],
         groups: tuple[tuple[int, ...], ...] | None = None,
     ) -> Game:
         assumes = (
@@ -91,6 +110,7 @@ class Futures:
             gain="corrected, {} of 100 more runs succeed",
             players=players,
             worth=worth,
+            kept=kept,
             groups=groups,
         )
 

@@ -47,6 +47,9 @@ class Game(msgspec.Struct, frozen=True, kw_only=True):
     worth: Callable[[int], np.ndarray]
     """Chance of success, 0 to 1, with the mistakes of a coalition taken out: one value a draw,
     (draws,), under common random numbers."""
+    kept: Callable[[int], float] | None = None
+    """Chance of success when player k's first mistake stays and all after it is drawn anew: what a
+    single correction is held against. None where nothing is drawn anew: the worth of nobody."""
     groups: tuple[tuple[int, ...], ...] | None = None
     """Players who belong together (steps of one agent): shares are then Owen's."""
     additive: bool = False
@@ -70,7 +73,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     shares: games.Shares
     """Shapley values, or Owen's; they sum to `everybody - nobody` up to `shares.residual`."""
     alone: tuple[float, ...]
-    """What each player's correction gains when nothing else is corrected."""
+    """What each player's correction gains by itself, over the same with its mistake kept."""
     nobody: float
     """Chance of success of the run as it is."""
     everybody: float
@@ -108,13 +111,14 @@ def play(game: Game, seed: int = 0, effort: Effort | None = None) -> Played:
     else:
         shares = _sampled(worth, game, seed, effort or Effort())
     nobody = worth(0)
+    kept = game.kept or (lambda _: nobody)
     return Played(
         value=game.value,
         assumes=game.assumes,
         gain=game.gain,
         players=game.players,
         shares=shares,
-        alone=tuple(worth(1 << k) - nobody for k in range(n)),
+        alone=tuple(worth(1 << k) - kept(k) for k in range(n)),
         nobody=nobody,
         everybody=worth((1 << n) - 1),
     )

@@ -59,7 +59,8 @@ def rests_on(trace: Trace) -> np.ndarray:
     """
     weights = uses(trace)
     reached = np.zeros(len(weights))
-    end = final_step(trace)
+    declared = [step.index for step in trace.steps if step.kind == "final"]
+    end = declared[-1] if declared else final_step(trace)
     reached[-1 if end is None else end] = 1.0
     for consumer in range(len(weights) - 1, 0, -1):  # edges go back in time alone
         reached += reached[consumer] * weights[consumer]

@@ -93,10 +93,9 @@ class ByReplay:
         """What correcting a step alone gains; at least a little for whatever was wrong."""
         found = np.zeros(self._length)
         steps = self._futures.between_steps(self._futures.mistakes)
-        nobody = steps.worth(0).mean()
-        for k, player in enumerate(steps.players):
-            if player.step is not None:
-                found[player.step] = max(steps.worth(1 << k).mean() - nobody, 0.0) + LEAST
+        for k, turn in enumerate(self._futures.mistakes):
+            gain = steps.worth(1 << k).mean() - self._futures.kept(turn)
+            found[turn.before.step] = max(gain, 0.0) + LEAST
         return found
 
     def instead(self, step: int) -> str:
