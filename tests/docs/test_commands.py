@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "datasets" / "examples"
 PAGES = [
     ROOT / "docs" / "tutorial.md",
+    ROOT / "docs" / "analyzers.md",
     ROOT / "docs" / "ci.md",
     ROOT / "docs" / "export.md",
     ROOT / "docs" / "hub.md",

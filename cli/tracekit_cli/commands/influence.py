@@ -139,7 +139,7 @@ def _overview(kept: Sequence[Told]) -> None:
     )
     show("")
     listing(
-        ("agent", "runs", "credit if failed", "credit if not", "adds", "moves", "lazy in"),
+        ("agent", "runs", "credit if failed", "credit else", "adds", "moves", "lazy in"),
         _team(kept),
     )
 
