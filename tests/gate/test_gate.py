@@ -1,7 +1,9 @@
 """The gate's rules, its baseline, and what it tells people and GitHub."""
 
 import hashlib
+import itertools
 import json
+import random
 
 import msgspec
 import pytest
@@ -11,6 +13,7 @@ from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.errors import InputError, SchemaError, UsageError
 from tracekit.export.verdicts.judged import judged
 from tracekit.gate import baseline, github, words
+from tracekit.gate.chance import more_by_chance
 from tracekit.gate.decision import decide
 from tracekit.gate.rules import NEED_BASELINE, PLAIN
 from tracekit.testing.traces import HOSTILE, make_trace
@@ -74,6 +77,31 @@ def test_more_failures():
     assert hit(runs("a:f", "b:f"), "more-failures", base=base) == [
         "2 of 2 runs (100%) failed; baseline 1 of 2 runs (50%)"
     ]
+
+
+def test_more_than_chance():
+    base = runs("a:ssssssss", "b:fsss")
+    assert hit(runs("a:s", "b:fs", "c:ff"), "more-than-chance", base=base) == []
+    assert hit(runs("a:f"), "more-than-chance", base=base) == []  # one of nine: by chance 0.11
+    (says,) = hit(runs("a:ffss", "b:ffff"), "more-than-chance", base=base)
+    # 6 of 66 deals for a, 4 of 56 for b
+    assert says == (
+        "6 of 8 runs (75%) failed in the cases of the baseline, 1 of 12 runs (8%) there;"
+        " by chance: 0.0065"
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_exact_test_is_that_of_all_deals(seed):
+    """Every way to deal the failures of each case onto its runs, counted one by one."""
+    rng = random.Random(seed)
+    cases = [(rng.randint(0, 2), 2, rng.randint(0, 3), 3) for _ in range(3)]
+    decks = [[1] * (b + n) + [0] * (rb + rn - b - n) for b, rb, n, rn in cases]
+    deals = [[sum(hand) for hand in itertools.combinations(deck, 3)] for deck in decks]
+    sums = [sum(deal) for deal in itertools.product(*deals)]
+    found = sum(now for _, _, now, _ in cases)
+    expected = sum(total >= found for total in sums) / len(sums)
+    assert more_by_chance(cases) == pytest.approx(expected)
 
 
 def test_missing_runs():

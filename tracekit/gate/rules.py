@@ -20,6 +20,7 @@ import msgspec
 from tracekit.errors import UsageError
 from tracekit.export.verdicts.judged import Judged
 from tracekit.gate.baseline import Baseline, Case, tally
+from tracekit.gate.chance import LEVEL, more_by_chance
 from tracekit.report.explain import agent_name
 from tracekit.report.visible import one_line
 
@@ -105,6 +106,23 @@ def _more_failures(runs: Runs, _: str) -> list[Hit]:
     return [Hit(rule="more-failures", says=says, verdicts=_ids(runs.failed))]
 
 
+def _more_than_chance(runs: Runs, _: str) -> list[Hit]:
+    both = [
+        (runs.before.cases[id], now)
+        for id, now in runs.now.cases.items()
+        if id in runs.before.cases
+    ]
+    chance = more_by_chance((b.failures, b.runs, n.failures, n.runs) for b, n in both)
+    if chance > LEVEL:
+        return []
+    was, now = (
+        _share(sum(c.failures for c in side), sum(c.runs for c in side))
+        for side in zip(*both, strict=True)
+    )
+    says = f"{now} failed in the cases of the baseline, {was} there; by chance: {chance:.2g}"
+    return [Hit(rule="more-than-chance", says=says, verdicts=_ids(runs.failed))]
+
+
 def _share(part: int, whole: int) -> str:
     return f"{part} of {whole} runs ({part / whole:.0%})" if whole else "no runs"
 
@@ -153,6 +171,7 @@ PLAIN: dict[str, Rule] = {
     "any-failure": _any_failure,
     "new-failures": _new_failures,
     "more-failures": _more_failures,
+    "more-than-chance": _more_than_chance,
     "missing-runs": _missing_runs,
     "unknown-outcomes": _unknown_outcomes,
 }
@@ -161,7 +180,7 @@ PLAIN: dict[str, Rule] = {
 WITH_ARGUMENT: dict[str, Rule] = {"agent": _agent, "mode": _mode}
 """Rules that are written `name:argument`."""
 
-NEED_BASELINE = frozenset({"new-failures", "more-failures", "missing-runs"})
+NEED_BASELINE = frozenset({"new-failures", "more-failures", "more-than-chance", "missing-runs"})
 
 
 def usual(base: Baseline | None) -> tuple[str, ...]:

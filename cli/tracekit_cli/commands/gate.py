@@ -49,8 +49,8 @@ FailOnOption = Annotated[
     typer.Option(
         "--fail-on",
         metavar="RULE,...",
-        help="any-failure, new-failures, more-failures, missing-runs, unknown-outcomes, "
-        "agent:NAME, mode:CODE; repeatable, or by comma.",
+        help="any-failure, new-failures, more-failures, more-than-chance, missing-runs, "
+        "unknown-outcomes, agent:NAME, mode:CODE; repeatable, or by comma.",
     ),
 ]
 AcceptOption = Annotated[

@@ -21,6 +21,7 @@ from tracekit.report.machine import json_bytes
 from tracekit.report.visible import one_line
 from tracekit.trace import Step, Trace
 
+_SPAN = re.compile(r"[0-9a-f]{16}")
 _TRACE = re.compile(r"[0-9a-f]{32}\b|[0-9a-f]{16}\b")
 
 Pair = tuple[Trace, Attribution]
@@ -30,7 +31,7 @@ class Where(msgspec.Struct, frozen=True):
     """A span, as the judged system's own telemetry knows it."""
 
     trace: str
-    """Trace id: 32 hex digits, or the log's own word for it."""
+    """Trace id: 16 or 32 hex digits, or the word of the tool that is written to."""
     span: str | None
     """Span id; None = the whole trace."""
     time: int
@@ -49,15 +50,22 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     copy: int = 0
     """How many runs of the same id came before."""
 
-    def at(self, step: int | None = None) -> Where:
-        """The span of a step, or the whole trace."""
+    def at(self, step: int | None = None, home: str = "") -> Where:
+        """The span of a step, or the whole trace.
+
+        Ids of the log count where they are OpenTelemetry's, or where the log is an export of the
+        tool that is written to: the format `home`.
+        """
         root, *others = tree.grow(self.trace, self.copy)
         node = next((n for n in others if n.step and n.step.index == (step or 0)), root)
         logged = _span(node.step) if node.step else None
         trace, span = root.trace, node.id
-        if logged not in (None, span):  # the log's own; equal are those of tracekit's exports
+        if logged not in (None, span):  # equal are the spans of tracekit's own exports
             known = _TRACE.match(self.trace.id)
-            trace, span = known[0] if known else self.trace.id, logged or span
+            if known and _SPAN.fullmatch(logged or ""):
+                trace, span = known[0], logged or span
+            elif self.trace.source.format == home:
+                trace, span = self.trace.id, logged or span
         return Where(trace, None, root.end) if step is None else Where(trace, span, node.end)
 
     @property
@@ -143,8 +151,11 @@ STEP = "tracekit.decisive-step"
 RUN = "tracekit.verdict"
 
 
-def notes(one: Judged, explanation: str) -> Iterator[Note]:
-    """What there is to say about a run, the run itself first; nothing of one that succeeded."""
+def notes(one: Judged, explanation: str, home: str = "") -> Iterator[Note]:
+    """What there is to say about a run, the run itself first; nothing of one that succeeded.
+
+    `home` is that of `Judged.at`.
+    """
     if not one.shown:
         return
     verdict, top = one.verdict, one.verdict.top
@@ -161,7 +172,7 @@ def notes(one: Judged, explanation: str) -> Iterator[Note]:
     yield Note(
         id=digest("note", one.id, RUN),
         name=RUN,
-        where=one.at(),
+        where=one.at(None, home),
         label=one_line(top.agent, 200) if top else "no-verdict",
         score=blamed,
         facts=facts | (_about(top) if top else {"abstained": verdict.abstained}),
@@ -171,7 +182,7 @@ def notes(one: Judged, explanation: str) -> Iterator[Note]:
         yield Note(
             id=digest("note", one.id, STEP),
             name=STEP,
-            where=one.at(top.step),
+            where=one.at(top.step, home),
             label="decisive-if-failed" if verdict.conditional else "decisive",
             score=top.probability,
             facts=facts | _about(top),

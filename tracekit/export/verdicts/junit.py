@@ -39,11 +39,12 @@ def encode(known: Sequence[Judged], properties: Sequence[tuple[str, str]] = ()) 
         "tests": str(len(known)),
         "failures": str(failed),
         "errors": "0",
-        "skipped": str(skipped),
         "time": "0",
     }
     root = ET.Element("testsuites", {"name": "tracekit", **counts})
-    suite = ET.SubElement(root, "testsuite", {"name": "tracekit", **counts})
+    suite = ET.SubElement(
+        root, "testsuite", {"name": "tracekit", **counts, "skipped": str(skipped)}
+    )
     if properties:
         holder = ET.SubElement(suite, "properties")
         for name, value in properties:

@@ -20,6 +20,8 @@ from tracekit.protocols import Post
 from tracekit.report.explain import explain
 from tracekit.report.machine import json_bytes
 
+HOME = "langfuse-export"
+"""Logs in this format have Langfuse's own ids, which need not be OpenTelemetry's."""
 BATCH = 100
 """Scores in one request."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +57,7 @@ def _scores(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
     return [
         _score(note)
         for one in judged(pairs)
-        for note in notes(one, explain(one.trace, one.verdict))
+        for note in notes(one, explain(one.trace, one.verdict), HOME)
     ]
 
 
