@@ -1,0 +1,370 @@
+"""Shapley values and performance causal inversion, where the truth is known: the sandbox.
+
+    python benchmarks/shapley.py faults [--runs 6] [--faults 1] [--processes 2]
+    python benchmarks/shapley.py sampling [--games 200]
+    python benchmarks/shapley.py cost
+
+`faults` injects one fault, or two in different agents, into successful runs of every family that
+runs without processes, under every topology, and asks who is to blame for those that fail. Runs are
+told apart by who did something wrong in them, by the sandbox's own check of every step. `sampling`
+holds estimated shares and their intervals against exact ones; `cost` measures solvers and replays.
+Tables are printed as Markdown.
+"""
+
+import argparse
+import itertools
+import math
+import sys
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+
+import numpy as np
+
+from tracekit import games
+from tracekit.analyzers.run import attribute
+from tracekit.analyzers.shapley.futures import Futures
+from tracekit.analyzers.shapley.game import play
+from tracekit.analyzers.shapley.inversion import rests_on
+from tracekit.analyzers.shapley.reference import Known
+from tracekit.context import Context
+from tracekit.errors import InjectionError
+from tracekit.inject.labels import label
+from tracekit.inject.live import inject_live
+from tracekit.inject.manipulators.sandbox import SandboxNative
+from tracekit.inject.modes import PAIRS
+from tracekit.inject.types import Fault, Injected
+from tracekit.replay.sandbox.families.table import FAMILIES
+from tracekit.replay.sandbox.system import Sandbox
+from tracekit.replay.sandbox.topologies.table import TOPOLOGIES
+from tracekit.stats import wilson
+from tracekit.trace import Trace
+
+SEED = 31
+"""Of the tasks; other ones were looked at while the method was made."""
+SPARSE = 4
+"""Every clean run is struck by one in so many pairs of mode and strategy."""
+DRAWS = 8
+
+Row = dict[str, object]
+
+
+def failures(place: tuple[str, str], runs: int, faults: int) -> Iterator[tuple[Sandbox, Injected]]:
+    """Runs of one family under one topology that fail after an injection."""
+    system = Sandbox(*place)
+    clean = (system.run(task, number) for number, task in enumerate(system.tasks(SEED)))
+    for number, run in enumerate(islice((each for each in clean if not each.failed), runs)):
+        for k, pair in enumerate(PAIRS):
+            if (k + number) % SPARSE:
+                continue
+            pairs = [pair, PAIRS[(7 * k + 3 + number) % len(PAIRS)]][:faults]
+            wanted = [Fault(mode=mode, strategy=strategy) for mode, strategy in pairs]
+            try:
+                made = inject_live(
+                    system, run, wanted, SandboxNative(), run.extra["sandbox"]["draws"]
+                )
+            except InjectionError:
+                continue
+            if made.trace.failed and len({fault.agent for fault in made.faults}) == faults:
+                yield system, made
+
+
+def measure(task: tuple[tuple[str, str], int, int]) -> list[Row]:
+    """One row per failed run: what each way of ranking says, and what it cost."""
+    place, runs, faults = task
+    return [_row(system, made, place) for system, made in failures(place, runs, faults)]
+
+
+def _row(system: Sandbox, made: Injected, place: tuple[str, str]) -> Row:
+    trace = made.trace
+    futures = Futures(system, trace, Known(system), DRAWS, 0)
+    wrong = list(dict.fromkeys(turn.agent for turn in futures.mistakes))
+    struck = list(dict.fromkeys(fault.agent for fault in made.faults))
+    decisive = label(system, made).decisive
+    began = time.perf_counter()
+    main = attribute(trace, "shapley", context=Context(system=system))
+    seconds = time.perf_counter() - began
+    return {
+        "subset": _subset(set(wrong), set(struck)),
+        "struck": struck,
+        "steps_struck": [fault.step for fault in made.faults],
+        "decisive": None if decisive is None else trace.steps[decisive.step].agent,
+        "decisive_step": None if decisive is None else decisive.step,
+        "says": _says(system, trace, futures, wrong),
+        "topology": place[1],
+        "agents": len({step.agent for step in trace.steps}),
+        "steps": len(trace.steps),
+        "wrong": len(wrong),
+        "replays": main.cost.calls,
+        "seconds": seconds,
+        "residual": abs(main.extra["shapley"]["residual"]) if main.extra else 0.0,
+    }
+
+
+def _subset(wrong: set[str], struck: set[str]) -> str:
+    if wrong == struck:
+        return "only the struck erred"
+    return "others erred too" if struck <= wrong else "a struck agent did nothing wrong"
+
+
+def _says(
+    system: Sandbox, trace: Trace, futures: Futures, wrong: list[str]
+) -> dict[str, tuple[list[str], int | None]]:
+    """Agents in order of blame, and the step named, by each way."""
+    context = Context(system=system)
+    found: dict[str, tuple[list[str], int | None]] = {}
+    for name, method, given in (
+        ("bottleneck (default)", "shapley", {}),
+        ("shares alone", "shapley", {"score": "shapley"}),
+        ("steps, bottleneck", "shapley", {"players": "steps"}),
+        ("steps, shares alone", "shapley", {"players": "steps", "score": "shapley"}),
+        ("compact (no replay)", "compact", {}),
+        ("first speaker", "first-speaker", {}),
+        ("last speaker", "last-speaker", {}),
+        ("random", "random", {}),
+    ):
+        verdict = attribute(trace, method, context=context, **given)
+        blamed = [agent for agent, chance in verdict.agents.items() if chance > 0]
+        found[name] = (blamed, verdict.top.step if verdict.top else None)
+    everyone = list(dict.fromkeys(step.agent for step in trace.steps))
+    shares = np.array(play(futures.between_agents(everyone)).shares.values)
+    found["shares, all agents play"] = (
+        [everyone[k] for k in np.argsort(-shares, kind="stable")],
+        None,
+    )
+    found["first mistake"] = (wrong, futures.mistakes[0].before.step if futures.mistakes else None)
+    reached = rests_on(trace)
+    rests: dict[str, float] = defaultdict(float)
+    for step in trace.steps:
+        rests[step.agent] += reached[step.index]
+    found["inverted graph (no replay)"] = sorted(everyone, key=lambda a: -rests[a]), None
+    return found
+
+
+def share(hits: Sequence[bool]) -> str:
+    """A share in percent with its Wilson interval."""
+    if not hits:
+        return "-"
+    found = wilson(sum(hits), len(hits))
+    return f"{100 * found.value:.1f} ({100 * found.low:.1f}\N{EN DASH}{100 * found.high:.1f})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown."""
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def report_faults(rows: list[Row], faults: int) -> str:
+    """Who is named, by subset and way of ranking."""
+    parts = []
+    for subset in ("only the struck erred", "others erred too", "a struck agent did nothing wrong"):
+        mine = [row for row in rows if row["subset"] == subset]
+        if not mine:
+            continue
+        lines = [_line(way, mine, faults) for way in mine[0]["says"]]  # type: ignore[attr-defined]
+        struck = "struck agent first" if faults == 1 else "both struck in top two"
+        head = [subset, "n", f"{struck} %", "decisive agent first %", "decisive step %"]
+        parts.append(table(head, lines))
+    worst = max(float(row["residual"]) for row in rows)  # type: ignore[arg-type]
+    return "\n".join(
+        [*parts, f"Largest residual of the shares: {worst:.1e}.", "", report_cost(rows)]
+    )
+
+
+def _line(way: str, rows: list[Row], faults: int) -> list[str]:
+    struck, agents, steps = [], [], []
+    for row in rows:
+        ranked, step = row["says"][way]  # type: ignore[index]
+        struck.append(set(ranked[:faults]) == set(row["struck"]))  # type: ignore[call-overload]
+        if row["decisive"] is not None:
+            agents.append(ranked[:1] == [row["decisive"]])
+            steps.append(step == row["decisive_step"])
+    named = any(row["says"][way][1] is not None for row in rows)  # type: ignore[index]
+    return [way, str(len(rows)), share(struck), share(agents), share(steps) if named else "-"]
+
+
+def report_cost(rows: list[Row]) -> str:
+    """Replays and seconds by topology."""
+    lines = []
+    for name in dict.fromkeys(row["topology"] for row in rows):
+        mine = [row for row in rows if row["topology"] == name]
+        means = [
+            f"{np.mean([float(row[key]) for row in mine]):.{digits}f}"  # type: ignore[arg-type]
+            for key, digits in (
+                ("agents", 1),
+                ("steps", 1),
+                ("wrong", 1),
+                ("replays", 0),
+                ("seconds", 2),
+            )
+        ]
+        lines.append([str(name), str(len(mine)), *means])
+    head = ["topology", "n", "agents", "steps", "agents who erred", "replays", "seconds"]
+    return table(head, lines)
+
+
+KINDS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    "any values": lambda rng, n: rng.random(1 << n),
+    "grows with size": lambda rng, n: (_sizes(n) / n) ** 3 + rng.normal(0, 0.05, 1 << n),
+    "two needed, 8 replays": lambda rng, n: _needed(rng, n),
+}
+"""Games of n players to be estimated: all values of each, by mask."""
+
+
+def _sizes(n: int) -> np.ndarray:
+    return np.array([mask.bit_count() for mask in range(1 << n)])
+
+
+def _needed(rng: np.random.Generator, n: int) -> np.ndarray:
+    one, other = rng.choice(n, 2, replace=False)
+    masks = np.arange(1 << n)
+    chance = np.where((masks >> one & 1) & (masks >> other & 1), 0.9, 0.05)
+    return rng.binomial(8, chance) / 8
+
+
+def report_sampling(count: int, n: int = 12) -> str:
+    """How often intervals hold the exact value, by kind of game and way of sampling."""
+    lines = []
+    for name, make in KINDS.items():
+        for most in (200, 600):
+            for way, sample in (("orders", games.sample), ("sizes", games.sample_sizes)):
+                lines.append(_sampled(name, make, way, sample, most, count, n))
+    head = [
+        "game of 12",
+        "sampled by",
+        "coalitions",
+        "shares covered %",
+        "mean width",
+        "largest residual",
+    ]
+    return table(head, lines) + "\n" + _against_shap()
+
+
+def _sampled(
+    name: str,
+    make: Callable[[np.random.Generator, int], np.ndarray],
+    way: str,
+    sample: Callable[..., games.Shares],
+    most: int,
+    count: int,
+    n: int,
+) -> list[str]:
+    hits, widths, residuals, calls = [], [], [], []
+    for seed in range(count):
+        values = make(np.random.default_rng(seed), n)
+        exact, found = games.shapley(values), sample(values.__getitem__, n, seed=seed, most=most)
+        low, high = np.array(found.low), np.array(found.high)
+        hits += ((low - 1e-12 <= exact) & (exact <= high + 1e-12)).tolist()
+        widths.append(float((high - low).mean()))
+        residuals.append(abs(found.residual))
+        calls.append(found.calls)
+    shown = [share(hits), f"{np.mean(widths):.3f}", f"{max(residuals):.1e}"]
+    return [name, way, f"{np.mean(calls):.0f}", *shown]
+
+
+def _against_shap() -> str:
+    """Largest difference from shap's exact explainer."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import shap
+
+        worst = 0.0
+        for n in (3, 6, 10):
+            values = np.random.default_rng(n).random(1 << n)
+
+            def model(rows: np.ndarray, values: np.ndarray = values, n: int = n) -> np.ndarray:
+                return values[(rows.astype(int) * (1 << np.arange(n))).sum(axis=1)]
+
+            explainer = shap.explainers.ExactExplainer(model, np.zeros((1, n)))
+            theirs = explainer(np.ones((1, n)), silent=True).values[0]
+            worst = max(worst, float(np.abs(theirs - games.shapley(values)).max()))
+    return f"Largest difference from shap's exact explainer, 3, 6 and 10 players: {worst:.1e}.\n"
+
+
+def by_loop(values: dict[int, float], n: int) -> list[float]:
+    """Shapley values as one would write them down: a loop over players and coalitions."""
+    shares = []
+    for player in range(n):
+        total = 0.0
+        for mask, value in values.items():
+            if not mask >> player & 1:
+                size = mask.bit_count()
+                weight = math.factorial(size) * math.factorial(n - size - 1) / math.factorial(n)
+                total += weight * (values[mask | 1 << player] - value)
+        shares.append(total)
+    return shares
+
+
+def report_solvers() -> str:
+    """Seconds of exact solvers over cached values, and of sampling, by number of players."""
+    lines = []
+    for n in (4, 8, 10, 12, 16):
+        values = np.random.default_rng(n).random(1 << n)
+        cached = dict(enumerate(values.tolist()))
+        ours = _best(lambda values=values: games.shapley(values))
+        loop = _best(lambda cached=cached, n=n: by_loop(cached, n), 3)
+        assert np.allclose(games.shapley(values), by_loop(cached, n))
+        lines.append(
+            [
+                str(n),
+                f"{1 << n:,}",
+                f"{1000 * ours:.3f}",
+                f"{1000 * loop:.1f}",
+                f"{loop / ours:.0f}",
+            ]
+        )
+    head = ["players", "coalitions", "vectorised, ms", "plain loop, ms", "times faster"]
+    sampled = []
+    for n, width in itertools.product((15, 30, 60, 120), (0.1, 0.05)):
+
+        def worth(mask: int, n: int = n) -> float:
+            return 0.8 * ((mask & 0b11111).bit_count() >= 3) + 0.2 * mask.bit_count() / n
+
+        began = time.perf_counter()
+        found = games.sample(worth, n, most=20_000, width=width)
+        seconds = time.perf_counter() - began
+        sampled.append([str(n), str(width), f"{found.calls:,}", f"{seconds:.2f}"])
+    more = table(["players", "width asked for", "coalitions", "seconds"], sampled)
+    return table(head, lines) + "\n" + more
+
+
+def _best(work: Callable[[], object], times: int = 7) -> float:
+    """Seconds of the fastest of several runs."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["faults", "sampling", "cost"])
+    parser.add_argument("--runs", type=int, default=6, help="clean runs a family and topology")
+    parser.add_argument("--faults", type=int, default=1, choices=[1, 2])
+    parser.add_argument("--games", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    if options.what == "sampling":
+        print(report_sampling(options.games))
+        return
+    if options.what == "cost":
+        print(report_solvers())
+        return
+    places = [(f, t) for f in FAMILIES if f != "programs" for t in TOPOLOGIES]
+    tasks = [(place, options.runs, options.faults) for place in places]
+    began = time.perf_counter()
+    with ProcessPoolExecutor(options.processes) as pool:
+        rows = [row for part in pool.map(measure, tasks) for row in part]
+    print(report_faults(rows, options.faults))
+    print(f"{len(rows)} failures, {time.perf_counter() - began:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
