@@ -168,7 +168,7 @@ def _table(*names: str) -> Table:
 def _overview(diagnoses: Sequence[Diagnosis], views: Sequence[Shown]) -> Table:
     rows = _table("Run", "Step", "Agent", "With / without", "Repair", "Replays")
     rows.columns[1].justify = rows.columns[5].justify = "right"
-    rows.columns[0].min_width, rows.columns[3].min_width = 26, 18
+    rows.columns[0].min_width, rows.columns[3].min_width, rows.columns[5].min_width = 20, 18, 7
     for one, view in zip(diagnoses, views, strict=True):
         found = one.answer
         line = next((each for each in view.lines if found and each.step == found.hypothesis.step

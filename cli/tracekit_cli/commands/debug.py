@@ -17,7 +17,7 @@ from tracekit.analyzers.intervene.diagnose import Plan, diagnose, plan_of
 from tracekit.analyzers.intervene.loop import fresh_tasks, improve
 from tracekit.analyzers.intervene.types import Diagnosis, Finding, Round, Session
 from tracekit.context import Context
-from tracekit.errors import InputError
+from tracekit.errors import InputError, TracekitError
 from tracekit.ingest.pipeline import Ingest
 from tracekit.inject.tasks import read_tasks
 from tracekit.protocols import Repairable, Replayable
@@ -146,13 +146,18 @@ def _failures(
     code = report_problems([problem for file in ingest.files for problem in file.problems])
     if not seen:
         raise InputError(f"no run {run or ''} in {', '.join(logs)}; `tracekit ingest` says why")
-    checked = [
-        trace
-        if trace.failed is not None
-        else msgspec.structs.replace(trace, outcome=system.check(trace))
-        for trace in seen
-    ]
+    checked = [trace if trace.failed is not None else _checked(trace, system) for trace in seen]
+    if unknown := sum(trace.failed is None for trace in checked):
+        note(f"tracekit: how {unknown} of {len(seen)} runs ended, neither log nor system say")
     return [trace for trace in checked if trace.failed], seen, code
+
+
+def _checked(trace: Trace, system: Replayable) -> Trace:
+    """The run with what the system says of its end, where it knows the task."""
+    try:
+        return msgspec.structs.replace(trace, outcome=system.check(trace))
+    except TracekitError:
+        return trace
 
 
 def _diagnosed(

@@ -13,9 +13,10 @@ def queues(
 ) -> list[list[Hypothesis]]:
     """For each trial its hypotheses, most probable first.
 
-    Steps that the run cannot be resumed from are left out, and trials without any other.
+    Left out are steps that the run cannot be resumed from, steps that the method rules out, and
+    trials without any other.
     """
-    ranked = [suspect for suspect in verdict.suspects if suspect.step in steps]
+    ranked = [each for each in verdict.suspects if each.step in steps and each.probability > 0]
     found = [
         [_guess(verdict, suspect, number) for suspect in ranked if suspect.step in trial]
         for number, trial in enumerate(trials)
