@@ -99,7 +99,7 @@ def result(step: Step) -> str | None:
     '1250.5'
     """
     numbers = _NUMBER.findall(step.content[-2000:])
-    return _plain(numbers[-1]) if numbers else None
+    return plain(numbers[-1]) if numbers else None
 
 
 def shows_error(step: Step) -> bool:
@@ -160,7 +160,11 @@ def _sort(value: str) -> str:
     return "text" if " " in value else "word"
 
 
-def _plain(number: str) -> str:
-    """One spelling per number."""
-    plain = number.replace(",", "")
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+def plain(number: str) -> str:
+    """One spelling per number.
+
+    >>> plain("1,250.50")
+    '1250.5'
+    """
+    bare = number.replace(",", "")
+    return bare.rstrip("0").rstrip(".") if "." in bare else bare

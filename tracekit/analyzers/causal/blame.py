@@ -13,6 +13,8 @@ from tracekit.trace import Trace
 Behind = dict[int, list[tuple[float, int]]]
 """By step: what each column adds, and its number."""
 
+LEAST_PUSH = 0.05
+"""Least that a deviation must do to another for that to be laid at its door."""
 FEWEST = 3
 """Runs of a task in the corpus from which a run is compared with these alone."""
 
@@ -29,12 +31,53 @@ def contributions(model: Model) -> np.ndarray:
 
 
 def run_contributions(model: Model, trace: Trace) -> np.ndarray:
-    """The same for one run, in the corpus or not, (n_columns,)."""
-    table = model.table
-    row = table.layout.row(trace)
-    usual = _usual(table, trace)
-    deviation = np.append(row - usual, 0.0)
-    return np.asarray(surprise(deviation, model.direct)[:-1] * model.weights)
+    """The same for one run, in the corpus or not, handed up to where it came from, (n_columns,).
+
+    A surprise that needed an earlier deviation to happen (a check that lets an error pass) would
+    not have happened without it: its part goes to the active parents, those whose deviation pushes
+    the same way. What is left is with the earliest links of the chains that led to failure, which
+    is what a decisive step is.
+    """
+    deviation = np.append(model.table.layout.row(trace) - _usual(model.table, trace), 0.0)
+    own = np.maximum(0.0, surprise(deviation, model.direct)[:-1] * model.weights)
+    return handed_up(own, deviation[:-1], model.direct[:-1, :-1])
+
+
+def handed_up(own: np.ndarray, deviation: np.ndarray, direct: np.ndarray) -> np.ndarray:
+    """What is left with each column when every one hands its part to its active parents.
+
+    `direct` has the direct effects, (n, n), columns in the order of time. By hand: 0.6 with the
+    second of a chain, whose parent deviates as well, ends with the first.
+
+    >>> direct = np.array([[0.0, 0.0], [0.5, 0.0]])
+    >>> handed_up(np.array([0.2, 0.6]), np.array([1.0, 1.0]), direct).round(3).tolist()
+    [0.8, 0.0]
+    >>> handed_up(np.array([0.0, 0.6]), np.array([0.0, 1.0]), direct).round(3).tolist()
+    [0.0, 0.6]
+    """
+    left = own.copy()
+    for node in _latest_first(direct):
+        pushes = np.maximum(0.0, direct[node] * deviation * np.sign(deviation[node]))
+        pushes[pushes < LEAST_PUSH] = 0.0
+        if left[node] > 0 and pushes.any():
+            left += left[node] * pushes / pushes.sum()
+            left[node] = 0.0
+    return left
+
+
+def _latest_first(direct: np.ndarray) -> list[int]:
+    """Columns, each before all of its causes; what runs in a circle comes last."""
+    children = (direct != 0).sum(axis=0)
+    found: list[int] = []
+    todo = [k for k in range(len(direct)) if not children[k]]
+    while todo:
+        node = todo.pop()
+        found.append(node)
+        for cause in np.flatnonzero(direct[node]):
+            children[cause] -= 1
+            if not children[cause]:
+                todo.append(int(cause))
+    return found
 
 
 def _usual(table: Table, trace: Trace) -> np.ndarray:

@@ -46,7 +46,7 @@ def average_effects(values: np.ndarray, edges: Sequence[Edge], outcome: int) -> 
     hand, for x -> y with y = 0.5 x:
 
     >>> x = np.array([-1.0, 0.0, 1.0]); values = np.stack([x, 0.5 * x], 1)
-    >>> average_effects(values, [Edge(0, 1, "-->")], 1).tolist()
+    >>> average_effects(values, [Edge(0, 1, "-->")], 1).round(9).tolist()
     [0.5, 0.0]
     """
     found = np.zeros(values.shape[1])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -177,21 +177,34 @@ def _chi2_tail(statistic: float, freedom: int) -> float:
     return float(special.chdtrc(freedom, max(0.0, statistic)))
 
 
+Asked = Callable[[int, int, Sequence[int]], float]
+"""p of two variables given others."""
+
+
 @cache
 def registered() -> str:
-    """Make the test known to causal-learn, and return the name it has there."""
+    """Make a form of test known to causal-learn, and return the name it has there.
+
+    It asks the function `asked`, but never with a condition on variables in tiers after both: a set
+    that separates two variables can be found among what came before the later of them, and a
+    consequence that copies its cause would hide that cause from everything else.
+    """
     cit: Any = require("causallearn.utils.cit", extra="analyze")
 
     class Blocks(cit.CIT_Base):  # type: ignore[misc]
         """causal-learn's view of a test."""
 
-        def __init__(self, data: np.ndarray, *, asked: Remembered, **_: Any) -> None:
+        def __init__(self, data: np.ndarray, *, asked: Asked, tiers: Sequence[int]) -> None:
             super().__init__(data)
             self.method = REGISTERED
-            self._asked = asked
+            self._asked, self._tiers = asked, tiers
 
         def __call__(self, x: int, y: int, given: Sequence[int] | None = None) -> float:
-            return self._asked.p(x, y, given or ())
+            condition = [int(k) for k in (() if given is None else given)]
+            latest = max(self._tiers[x], self._tiers[y])
+            if any(self._tiers[k] > latest for k in condition):
+                return 0.0  # what came later separates nothing
+            return float(self._asked(int(x), int(y), condition))
 
     cit.register_ci_test(REGISTERED, Blocks)
     return REGISTERED

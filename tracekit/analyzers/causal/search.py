@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from tracekit.analyzers.causal.independence import Covariance, Partial, Variables, registered
+from tracekit.analyzers.causal.independence import Asked, Covariance, Partial, Variables, registered
 from tracekit.errors import UsageError
 from tracekit.optional import require
 
@@ -76,18 +76,22 @@ def search(variables: Variables, tiers: Sequence[int], settings: Settings) -> tu
         if settings.algorithm == "ges":
             marks = _ges(variables, tiers)
         elif settings.algorithm == "fci":
-            marks = _fci(variables, settings)
+            marks = _fci(variables, tiers, settings)
         else:
             marks = _pc(variables, tiers, settings)
     return tuple(sorted(_forward(marks, tiers, hidden=settings.algorithm == "fci")))
 
 
-def _test(variables: Variables, settings: Settings) -> tuple[str, dict[str, Any]]:
-    """causal-learn's name of the test, and its arguments."""
-    if settings.test in ("covariance", "fisher-z"):
-        own = Covariance if settings.test == "covariance" else Partial
-        return registered(), {"asked": own(variables)}
-    return {"g-squared": "gsq", "kernel": "kci"}[settings.test], {}
+def _asked(variables: Variables, settings: Settings) -> Asked:
+    """The test as a function."""
+    if settings.test == "covariance":
+        return Covariance(variables).p
+    if settings.test == "fisher-z":
+        return Partial(variables).p
+    test = require("causallearn.utils.cit", extra="analyze").CIT
+    name = {"g-squared": "gsq", "kernel": "kci"}[settings.test]
+    found: Asked = test(variables.heads, name)
+    return found
 
 
 def _pc(variables: Variables, tiers: Sequence[int], settings: Settings) -> np.ndarray:
@@ -97,31 +101,31 @@ def _pc(variables: Variables, tiers: Sequence[int], settings: Settings) -> np.nd
     whatever it is told; it is PC on the variables and the context, which nothing may cause.
     """
     pc = require("causallearn.search.ConstraintBased.PC", extra="analyze").pc
-    name, extra = _test(variables, settings)
     found = pc(
         variables.heads,
         settings.alpha,
-        name,
+        registered(),
         background_knowledge=_knowledge(tiers),
         show_progress=False,
         max_k=settings.depth,
-        **extra,
+        asked=_asked(variables, settings),
+        tiers=tiers,
     )
     return np.asarray(found.G.graph)
 
 
-def _fci(variables: Variables, settings: Settings) -> np.ndarray:
+def _fci(variables: Variables, tiers: Sequence[int], settings: Settings) -> np.ndarray:
     """FCI, told of the tiers afterwards: causal-learn would print, and rule hidden causes out."""
     fci = require("causallearn.search.ConstraintBased.FCI", extra="analyze").fci
-    name, extra = _test(variables, settings)
     with redirect_stdout(StringIO()):  # it prints what it orients, told to be silent or not
         graph, _ = fci(
             variables.heads,
-            name,
+            registered(),
             settings.alpha,
             depth=settings.depth,
             show_progress=False,
-            **extra,
+            asked=_asked(variables, settings),
+            tiers=tiers,
         )
     return np.asarray(graph.graph)
 

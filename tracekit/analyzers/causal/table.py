@@ -26,7 +26,7 @@ RARE = 0.02
 """Share of runs below which a behaviour, or its absence, is too rare for a column."""
 RARE_RUNS = 10
 """The same in runs."""
-SAME = 0.98
+SAME = 0.8
 """Correlation from which a later column only says what an earlier one says."""
 
 
@@ -144,7 +144,8 @@ def tabulate(
     `variant` names the variant of the system that made a run.
     """
     runs = [trace for trace in traces if trace.failed is not None and trace.steps]
-    usual, by_role = Usual(runs), named_by_role(runs)
+    by_role = named_by_role(runs)
+    usual = Usual(runs, by_role=by_role)
     shown = [observe(run, usual) for run in runs]
     asked = range(phases, phases - 1, -1) if phases is not None else range(PHASES, 0, -1)
     for count in asked:
