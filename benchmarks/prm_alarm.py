@@ -2,10 +2,12 @@
 
     python benchmarks/prm_alarm.py sandbox --model out/prm-all --out out/sandbox-values.jsonl
     python benchmarks/prm_alarm.py report out/sandbox-values.jsonl
+    python benchmarks/prm_ag2.py --data $TRACEKIT_DATA --values out/ag2-values.jsonl
+    python benchmarks/prm_alarm.py report out/ag2-values.jsonl
 
 `sandbox` scores fresh single runs of the test tasks of prm_tasks.json. `report` reads such lines,
-`{"id", "problem", "success", "values"}`, of any runs whose values are out of fold, and chooses the
-threshold of each rule on four fifths of the problems so that a wanted share of failures raises an
+`{"trace", "problem", "good", "values"}` with the value before the first step in front, of any runs
+that the value function was not trained on, and chooses the threshold of each rule on four fifths of the problems so that a wanted share of failures raises an
 alarm before their last step; what it then does is counted on the rest. Rules: the value falls below
 a threshold; it falls by some amount from its highest; the run gets longer than some number of steps
 (which knows nothing of values); chance, an alarm after each step with equal odds. Lead is how many
@@ -34,24 +36,24 @@ Rule = Callable[[Row], np.ndarray]
 
 def low(row: Row) -> np.ndarray:
     """The value itself, turned around."""
-    return 1 - np.array(row["values"])
+    return 1 - np.array(row["values"][1:])
 
 
 def fallen(row: Row) -> np.ndarray:
     """How far it is below its highest so far."""
     values = np.array(row["values"])
-    return np.asarray(np.maximum.accumulate(values) - values)
+    return np.asarray(np.maximum.accumulate(values) - values)[1:]
 
 
 def length(row: Row) -> np.ndarray:
     """Steps so far."""
-    return np.arange(len(row["values"]), dtype=float)
+    return np.arange(len(row["values"]) - 1, dtype=float)
 
 
 def chance(row: Row) -> np.ndarray:
     """Noise."""
-    seed = int.from_bytes(row["id"].encode()[-8:], "big")
-    return np.random.default_rng(seed).random(len(row["values"]))
+    seed = int.from_bytes(row["trace"].encode()[-8:], "big")
+    return np.random.default_rng(seed).random(len(row["values"]) - 1)
 
 
 RULES: dict[str, Rule] = {
@@ -69,16 +71,16 @@ def sandbox(options: argparse.Namespace) -> None:
         for _, _, team in cells():
             for number, task in enumerate(islice(team.tasks(TASKS["test_seed"]), options.n)):
                 trace = team.run(task, 3_000_000 + number)
-                found = [round(value, 5) for value in values.values(trace)]
-                row = {"id": trace.id, "problem": task.id, "success": not trace.failed}
+                found = [values.begin(trace).value, *values.values(trace)]
+                row = {"trace": trace.id, "problem": task.id, "good": not trace.failed}
                 out.write(json.dumps({**row, "values": found}) + "\n")
 
 
 def report(options: argparse.Namespace) -> None:
     """One row for each rule and recall."""
     rows = [json.loads(line) for line in options.file.read_text().splitlines()]
-    rows = [row for row in rows if len(row["values"]) > 1]
-    good = sum(row["success"] for row in rows)
+    rows = [row for row in rows if len(row["values"]) > 2]
+    good = sum(row["good"] for row in rows)
     problems = sorted({row["problem"] for row in rows})
     print(f"{len(rows)} runs of {len(problems)} problems, {good} of them good\n")
     print(
@@ -105,10 +107,11 @@ def measured(rows: Sequence[Row], problems: Sequence[str], rule: Rule, wanted: f
         threshold = chosen([row for row in rows if fold[row["problem"]] != k], rule, wanted)
         for row in (row for row in rows if fold[row["problem"]] == k):
             above = np.flatnonzero(rule(row)[:-1] >= threshold)  # after the last step it is late
-            (false if row["success"] else hits).append((row["problem"], float(len(above) > 0)))
-            if len(above) and not row["success"]:
-                left = len(row["values"]) - 1 - int(above[0])
-                leads.append((row["problem"], left, left / len(row["values"])))
+            (false if row["good"] else hits).append((row["problem"], float(len(above) > 0)))
+            if len(above) and not row["good"]:
+                steps = len(row["values"]) - 1
+                left = steps - 1 - int(above[0])
+                leads.append((row["problem"], left, left / steps))
     return [
         *(_interval([v for _, v in part], [p for p, _ in part], 100) for part in (hits, false)),
         _interval([steps for _, steps, _ in leads], [p for p, _, _ in leads], 1),
@@ -118,7 +121,7 @@ def measured(rows: Sequence[Row], problems: Sequence[str], rule: Rule, wanted: f
 
 def chosen(rows: Sequence[Row], rule: Rule, wanted: float) -> float:
     """The highest threshold that the wanted share of failures reaches before their last step."""
-    highest = sorted(float(rule(row)[:-1].max()) for row in rows if not row["success"])
+    highest = sorted(float(rule(row)[:-1].max()) for row in rows if not row["good"])
     return highest[int((1 - wanted) * len(highest))]
 
 

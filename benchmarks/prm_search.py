@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tracekit import registry, stats
-from tracekit.analyzers.models import load_model
+from tracekit.analyzers.models import load_values
 from tracekit.prm.answers import canonical
 from tracekit.prm.mcts import grow, paths
 from tracekit.prm.meter import Budget
@@ -114,15 +114,38 @@ def solve(options: argparse.Namespace) -> None:
     done = set()
     if options.out.exists():
         done = {tuple(json.loads(line)["key"]) for line in options.out.read_text().splitlines()}
-    values = values_of(options.model)
-    with options.out.open("a") as out:
-        for family, topology, sandbox in cells():
-            for number, task in enumerate(islice(sandbox.tasks(TASKS["test_seed"]), options.n)):
-                key = (family, topology, number)
-                if key not in done:
-                    row = {"key": key, "task": task.id, **one(sandbox, task, values, number)}
-                    out.write(json.dumps(row) + "\n")
-                    out.flush()
+    jobs = [
+        (family, topology, number)
+        for number in range(options.n)
+        for family, topology, _ in cells()
+        if not options.only or {family, topology} & set(options.only)
+    ]
+    left = [job for job in jobs if job not in done]
+    with (
+        ProcessPoolExecutor(options.workers, initializer=ready, initargs=(options.model,)) as pool,
+        options.out.open("a") as out,
+    ):
+        for job, row in zip(left, pool.map(solved, left), strict=True):
+            out.write(json.dumps({"key": job, **row}) + "\n")
+            out.flush()
+
+
+VALUES: list[ValueFunction] = []
+"""The value function of a worker."""
+
+
+def ready(model: str) -> None:
+    """Load the weights once a process."""
+    VALUES.append(values_of(model))
+
+
+def solved(job: tuple[str, str, int]) -> dict[str, Any]:
+    """One task of one cell."""
+    family, topology, number = job
+    skill, difficulty = TASKS["skill"][family][topology], TASKS["difficulty"]
+    sandbox = Sandbox(family, topology, difficulty=difficulty, skill=skill)
+    task = next(islice(sandbox.tasks(TASKS["test_seed"]), number, None))
+    return {"task": task.id, **one(sandbox, task, VALUES[0], number)}
 
 
 def values_of(model: str) -> ValueFunction:
@@ -132,8 +155,7 @@ def values_of(model: str) -> ValueFunction:
         return found
     folder = Path(model)
     if (folder / "config.json").exists():
-        loaded: Any = load_model(folder)
-        return loaded
+        return load_values(folder)
     return Prm.load(folder)
 
 
@@ -259,6 +281,8 @@ def main() -> None:
     run = parts.add_parser("run", help="solve the test tasks")
     run.add_argument("--model", default="shipped", help="a folder, or 'shipped'")
     run.add_argument("--n", type=int, default=8, help="tasks of each family and topology")
+    run.add_argument("--only", type=lambda text: text.split(","), metavar="A,B")
+    run.add_argument("--workers", type=int, default=2, help="processes")
     run.add_argument("--out", type=Path, required=True, help="JSONL; taken up where it ends")
     run.set_defaults(do=solve)
     told = parts.add_parser("report", help="print the tables")

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from tracekit import registry
-from tracekit.analyzers.models import load_model
-from tracekit.errors import UsageError
+from tracekit.analyzers.models import load_values
 from tracekit.protocols import ValueFunction
 
 DEFAULT = "prm"
@@ -29,7 +28,7 @@ Model = Annotated[
 
 
 def chosen(name: str, model: str | None) -> ValueFunction:
-    """The value function meant; raises `UnknownName`, and `UsageError` for a model of another kind."""
+    """The value function meant; raises `UnknownName`, and what `load_values` raises."""
     if model is None and ":" in name:
         sys.path.append(os.getcwd())  # it lies beside the logs more often than on the path
         made: ValueFunction = registry.load(name, f"--values {name}")()
@@ -37,7 +36,4 @@ def chosen(name: str, model: str | None) -> ValueFunction:
     if model is None:
         found: ValueFunction = registry.get("values", name)
         return found
-    loaded: object = load_model(model)
-    if not isinstance(loaded, ValueFunction):
-        raise UsageError(f"{model}: not the weights of a value function")
-    return loaded
+    return load_values(model)
