@@ -258,3 +258,13 @@ def test_rollouts_are_targets_with_their_runs(run, tmp_path, how, monkeypatch):
     before = (tmp_path / "out" / "targets.jsonl").read_bytes()
     assert run(*args, "-o", "again").code == 0
     assert (tmp_path / "again" / "targets.jsonl").read_bytes() == before
+
+
+def test_the_model_that_ships_is_the_default(run, runs):
+    done = run("score", runs, "--json")
+    assert done.code == 0, done.err
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert {each["values"] for each in found} == {"prm"}
+    assert all(0 < step["value"] < 1 for each in found for step in each["steps"])
+    ends = {each["steps"][-1]["value"] for each in found}
+    assert len(ends) == len(found)
