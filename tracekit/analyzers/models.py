@@ -26,7 +26,7 @@ import msgspec
 
 from tracekit import registry
 from tracekit.errors import InputError, UsageError, boundary
-from tracekit.protocols import Analyzer, Fitted, Storable
+from tracekit.protocols import Analyzer, Fitted, Storable, ValueFunction
 from tracekit.trace import Definition
 from tracekit.version import __version__
 
@@ -78,9 +78,13 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
 
 
 def save_model(
-    analyzer: Analyzer, folder: str | os.PathLike[str], *, definition: Definition, card: str
+    analyzer: Analyzer | ValueFunction,
+    folder: str | os.PathLike[str],
+    *,
+    definition: Definition,
+    card: str,
 ) -> ModelConfig:
-    """Put a fitted analyzer into a folder, whole or not at all.
+    """Put a fitted analyzer or value function into a folder, whole or not at all.
 
     The folder may be absent, empty, or an earlier model, which is replaced. Raises `UsageError`
     for a method that cannot be stored and for a folder that holds something else.
@@ -124,7 +128,21 @@ def load_model(model: str | os.PathLike[str]) -> Analyzer:
     in the cache and `HF_HUB_OFFLINE` is set. Raises `InputError` for a folder that is damaged or
     not to be trusted, `UsageError` for what is neither, `UnknownName` for a kind not installed.
     """
-    return _loaded(*_folder(os.fspath(model)))
+    found = _loaded(*_folder(os.fspath(model)))
+    if not isinstance(found, Analyzer):
+        raise UsageError(
+            f"{os.fspath(model)}: a model of {found.name}, which values runs (`tracekit score`) "
+            "and attributes nothing"
+        )
+    return found
+
+
+def load_values(model: str | os.PathLike[str]) -> ValueFunction:
+    """The value function whose weights lie in a folder or repository; as `load_model` otherwise."""
+    found = _loaded(*_folder(os.fspath(model)))
+    if not isinstance(found, ValueFunction):
+        raise UsageError(f"{os.fspath(model)}: a model of {found.name}, which values no runs")
+    return found
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -146,9 +164,10 @@ def _folder(model: str) -> tuple[Path, bytes]:
 
 
 @lru_cache(maxsize=8)
-def _loaded(folder: Path, config: bytes) -> Analyzer:
+def _loaded(folder: Path, config: bytes) -> Analyzer | ValueFunction:
     found = _checked(folder, config)
-    analyzer = registry.get("analyzers", found.kind)
+    valued = found.kind in registry.plugins("values")
+    analyzer = registry.get("values" if valued else "analyzers", found.kind)
     if not isinstance(analyzer, Storable):
         raise UsageError(f"{folder}: {found.kind} is a method without weights")
     if found.version != analyzer.version:
@@ -157,7 +176,7 @@ def _loaded(folder: Path, config: bytes) -> Analyzer:
             f"version {analyzer.version}: train the model anew, or install tracekit {found.tracekit[:20]}"
         )
     with boundary(f"{folder}: the weights do not load") as failure:
-        loaded = type(analyzer).load(folder)
+        loaded: Analyzer | ValueFunction = type(analyzer).load(folder)
         if isinstance(loaded, Fitted) and _hash(_lines(loaded.seen())) != found.fingerprints:
             raise InputError(f"{folder}: the weights are not those of the fingerprints in {CONFIG}")
         return loaded

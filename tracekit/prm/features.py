@@ -21,7 +21,7 @@ from tracekit.signals.cues import CUES, ERRORS, broken, cues
 from tracekit.signals.phrases import MOST, PHRASES
 from tracekit.signals.repeats import LIKE, SHORTEST
 from tracekit.signals.roles import reports
-from tracekit.signals.text import jaccard, lowered, window, words
+from tracekit.signals.text import HEAD, TAIL, jaccard, lowered, words
 from tracekit.trace import Source, Step, StepKind, Task, Trace
 
 KINDS: tuple[str, ...] = get_args(StepKind)
@@ -51,9 +51,10 @@ class Story:
 
     def __init__(self, trace: Trace) -> None:
         self._roles = {agent.id: agent.role or "" for agent in trace.agents}
-        self._task = _of_task(trace.task)
-        self._asked = words(trace.task.question)
-        self.known = Known(trace.task.question)
+        question = brief(trace.task.question)
+        self._task = _of_task(question)
+        self._asked = words(question)
+        self.known = Known(question)
         self.claims = Claims()
         self._steps = 0
         self._turns: dict[str, int] = {}
@@ -70,7 +71,7 @@ class Story:
 
     def read(self, step: Step) -> np.ndarray:
         """The row of the next step, float64 (n_columns,)."""
-        text = said(step)
+        text = brief(said(step))
         found = (
             self._task
             | self._place(step, text)
@@ -113,7 +114,7 @@ class Story:
             "leader": float(role in ("orchestrator", "manager")),
             "reviewer": float(role in ("verifier", "reviewer", "critic", "judge")),
             "calls": float(len(step.tools) > 0),
-            "overlap": jaccard(self._asked, words(window(text))),
+            "overlap": jaccard(self._asked, words(text)),
         }
         self._turns[step.agent] = own + 1
         if len(self._turns) > TEAM:
@@ -126,7 +127,7 @@ class Story:
         tool = any(broken(call) for call in step.tools)
         error = tool or any(name in shown for name in ERRORS)
         ran = bool(step.tools) or "code" in shown
-        low = lowered(window(step.content))
+        low = lowered(brief(step.content))
         passed = _passed(low)
         rejects, accepts = bool(_REJECTS.search(low)), bool(_ACCEPTS.search(low))
         return {
@@ -144,7 +145,7 @@ class Story:
         }
 
     def _repeated(self, text: str) -> Columns:
-        mine = words(window(text))
+        mine = words(text)
         alike = 0.0
         if len(mine) >= SHORTEST:
             alike = max((jaccard(mine, other) for other in self._said), default=0.0)
@@ -245,15 +246,20 @@ class Story:
         }
 
 
+def brief(text: str) -> str:
+    """Its first 6,000 and last 2,000 characters, which is what is read of a text."""
+    return text if len(text) <= HEAD + TAIL else f"{text[: HEAD - 1]} {text[-TAIL:]}"
+
+
 def said(step: Step) -> str:
     """What a step says, its calls and their results included."""
     calls = (f" {call.name} {call.arguments or ''} {call.result or ''}" for call in step.tools)
     return step.content + "".join(calls) if step.content or step.tools else ""
 
 
-def _of_task(task: Task) -> Columns:
-    low = lowered(window(task.question))
-    asked = quantities(task.question, spelled=True)
+def _of_task(question: str) -> Columns:
+    low = lowered(question)
+    asked = quantities(question, spelled=True)
     return {
         "task_length": float(np.log1p(len(low))),
         "task_numbers": float(np.log1p(len(asked))),
@@ -266,7 +272,7 @@ def _of_task(task: Task) -> Columns:
 
 def _style(text: str) -> Columns:
     """How often each family of phrases stands in a text, log(1 + count)."""
-    low = lowered(window(text))
+    low = lowered(text)
     found: Columns = {}
     for name, pattern in PHRASES.items():
         count = 0

@@ -1,4 +1,4 @@
-"""`tracekit train`: a method fitted on the user's own labels."""
+"""`tracekit train`: a method fitted on the user's own labels, or values on their outcomes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from tracekit.trace import Definition
 from tracekit_cli import options
 from tracekit_cli.output import emit_json, note, report_problems, show
 from tracekit_cli.progress import bar
+from tracekit_cli.train_values import Wanted, train_prm
 
 MethodArgument = Annotated[
-    str, typer.Argument(metavar="METHOD", help="A method with weights, such as linear.")
+    str, typer.Argument(metavar="METHOD", help="A method with weights, such as linear, or prm.")
 ]
 OutOption = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the weights and card.")
@@ -42,6 +43,10 @@ FoldsOption = Annotated[
     int, typer.Option(min=2, metavar="N", help="Folds of the evaluation, by question.")
 ]
 SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of folds and fit.")]
+TargetsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="prm: targets of prefixes, instead of outcomes."),
+]
 LicenceOption = Annotated[
     str | None,
     typer.Option("--license", metavar="ID", help="For the card, such as apache-2.0."),
@@ -58,6 +63,7 @@ def command(
     folds: FoldsOption = 10,
     seed: SeedOption = 0,
     licence: LicenceOption = None,
+    targets: TargetsOption = None,
     format: options.Format = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -68,17 +74,30 @@ def command(
     by question, beside constants and chance; the weights that are saved are fitted on all runs.
     Several annotators count by their majority. Use the result with --model DIR.
 
+    prm learns how likely a run is to end well, and needs no labels: runs with a known outcome, at
+    least twenty, or --targets from `tracekit rollouts`. It needs the extra train.
+
     \b
     Examples:
       tracekit train linear logs/ --labels labels.csv -o my-model
       tracekit attribute new-logs/ --model my-model
+      tracekit train prm logs/ -o my-values
     """
     if format is not None:
         reader_of(format)
-    trainable(method)
-    meaning = _definition(definition)
     if licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", licence):
         raise UsageError(f"--license {licence}: an identifier such as apache-2.0 or cc-by-4.0")
+    if method == "prm":
+        if labels or definition:
+            raise UsageError(
+                "prm learns from outcomes or --targets; labels of steps say nothing to it"
+            )
+        wanted = Wanted(paths, out, targets, folds, seed, licence, format, json, quiet)
+        raise typer.Exit(train_prm(wanted))
+    if targets is not None:
+        raise UsageError(f"--targets are values of prefixes: for prm, not for {method}")
+    trainable(method)
+    meaning = _definition(definition)
     joined = Labels(labels or [], base=base)
     ingest = Ingest(paths, formats=[format] if format else None)
     traces = [joined.apply(trace) for trace in ingest.traces()]

@@ -57,7 +57,7 @@ def out_of_fold(found: Sequence[Example], predict: Predict, folds: int, seed: in
     return OutOfFold(logits, _calibrated(found, logits, fold), fold)
 
 
-def auroc(scores: Sequence[float], good: Sequence[bool]) -> float:
+def auroc(scores: Sequence[float] | np.ndarray, good: Sequence[bool] | np.ndarray) -> float:
     """Chance that a good run scores above a bad one, ties by half (Hanley and McNeil 1982).
 
     >>> auroc([0.9, 0.4, 0.4, 0.1], [True, True, False, False])

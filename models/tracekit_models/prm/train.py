@@ -1,14 +1,12 @@
 """Fitting the compact process reward model on `transformers.Trainer`.
 
-    python -m tracekit_models.prm.train --data $TRACEKIT_DATA
-
-fits the model that ships. `fit` is what `tracekit train prm` calls: runs with known outcomes, or
-targets from continuations or search; no step needs a label. The same runs, recipe and seed give the
-same weights on one machine.
+`fit` is what `tracekit train prm` calls: runs with known outcomes, or targets from continuations or
+search; no step needs a label. The same runs, recipe and seed give the same weights on one machine.
 """
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 
@@ -138,7 +136,11 @@ def fit_network(found: Sequence[Example], scale: Scale, recipe: Recipe, seed: in
             data_collator=collate,
         )
         trainer.remove_callback(PrinterCallback)  # stdout is for data
-        trainer.train()
+        gc.freeze()  # the trainer collects garbage, which takes longer than a small fit
+        try:
+            trainer.train()
+        finally:
+            gc.unfreeze()
     return member_of(state_of(network.eval()))
 
 

@@ -1,0 +1,58 @@
+"""`tracekit train prm`: values fitted on the user's own runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tracekit import registry
+from tracekit.analyzers.models import save_model
+from tracekit.ingest.pipeline import Ingest
+from tracekit.optional import require
+from tracekit.prm.targets import read_targets
+from tracekit_cli.output import emit, emit_json, note, report_problems
+from tracekit_cli.progress import bar
+
+
+class Wanted(NamedTuple):
+    """What the command line says."""
+
+    paths: list[str]
+    out: Path
+    targets: Path | None
+    folds: int
+    seed: int
+    licence: str | None
+    format: str | None
+    json: bool
+    quiet: bool
+
+
+def train_prm(wanted: Wanted) -> int:
+    """Fit, judge out of fold, save; returns the exit code."""
+    for module in ("torch", "transformers"):
+        require(module, extra="train")
+    train_values = registry.load("tracekit_models.prm.evaluation:train_values")
+    card = registry.load("tracekit_models.prm.evaluation:card")
+    ingest = Ingest(wanted.paths, formats=[wanted.format] if wanted.format else None)
+    traces = list(ingest.traces())
+    problems = [problem for file in ingest.files for problem in file.problems]
+    code = report_problems(problems, quiet=wanted.quiet)
+    targets = None if wanted.targets is None else list(read_targets(wanted.targets))
+    with bar("training", None, quiet=wanted.quiet) as tick:
+        trained = train_values(
+            traces, targets=targets, seed=wanted.seed, folds=wanted.folds, progress=tick
+        )
+    text = card(trained, licence=wanted.licence)
+    config = save_model(trained.values, wanted.out, definition="outcome-only", card=text)
+    if wanted.json:
+        figures = msgspec.to_builtins(trained.figures)
+        emit_json({"output": str(wanted.out), "config": config, "evaluation": figures})
+    elif trained.figures is not None:
+        emit(text.partition("## Out of fold")[2].strip().encode() + b"\n")
+    if trained.unevaluated:
+        note(f"tracekit: no out-of-fold figures: {trained.unevaluated}")
+    note(f"wrote {wanted.out}: prm fitted on {trained.runs} runs", quiet=wanted.quiet)
+    return int(code)
