@@ -1,38 +1,43 @@
 """What a shortlist saves, and what it loses: tokens of prompts, and runs whose decisive step is left out.
 
-    OMP_NUM_THREADS=1 python benchmarks/shortlist.py --data $TRACEKIT_DATA [--folds 5] [--seed 0]
+    OMP_NUM_THREADS=1 python benchmarks/shortlist.py --data $TRACEKIT_DATA [--folds 10] [--seed 0]
 
-For every benchmark with labelled steps, `compact` is fitted out of fold (by question and history) and
-`judge:shortlist` lays out its prompt at several shares of the whole log. No model is asked: tokens are
+Over all benchmarks with labelled steps at once, `compact` is fitted out of fold (by question and
+history), its linear members alone unless `--networks`, which takes minutes a fold. `judge:shortlist` lays out its prompt at several shares of the whole log. No model is asked: tokens are
 those of the log in the prompt by `tracekit.llm.tokens`, and recall is the share of runs in which a
 labelled step is among those that the judge may name. A judge on the shortlist can be right in no
 other run. Beside it stand sets of the same size: the places most often labelled in the training
-folds, and steps drawn at random (an expectation). `--shipped` takes the shipped weights instead, which
-have seen these runs: for trying out only.
+folds, and steps drawn at random (an expectation). Coverage is a share of uncalibrated probability here.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from tracekit.analyzers.compact.analyzer import Compact
+from tracekit.analyzers.compact.features import tables
+from tracekit.analyzers.compact.fit import Example, example, fit_weights
+from tracekit.analyzers.conditional_logit import softmax
 from tracekit.analyzers.judges.priors import Prior
 from tracekit.analyzers.judges.shortlist import shortened, suspects
 from tracekit.analyzers.judges.shown import Shown
 from tracekit.context import Context
-from tracekit.eval.dataset import Dataset, Item
+from tracekit.eval.dataset import Item
 from tracekit.eval.pool import read_all
-from tracekit.folds import grouped_folds
+from tracekit.folds import grouped_folds, question_key
 from tracekit.llm.tokens import estimate
 from tracekit.metrics import blamed
 from tracekit.stats import wilson
+from tracekit.trace import Trace
 
-SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
-COVERAGES = (0.8, 0.9, 0.95, 1.0)
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
+COVERAGES = (0.8, 0.9, 0.95)
 
 
 class Row(NamedTuple):
@@ -47,7 +52,9 @@ class Row(NamedTuple):
     random: float
 
 
-def rows(item: Item, chances, places: Sequence[int], coverage: float, share: float) -> Row:
+def rows(
+    item: Item, chances: np.ndarray, places: Sequence[int], coverage: float, share: float
+) -> Row:
     """What the prompt for one run holds."""
     shown, gold, steps = Shown(item.trace), blamed(item.labels), len(item.trace.steps)
     part = shortened(shown, suspects(chances, coverage), share)
@@ -68,21 +75,52 @@ def rows(item: Item, chances, places: Sequence[int], coverage: float, share: flo
     )
 
 
-def priors(dataset: Dataset, folds: int, seed: int, *, shipped: bool):
-    """(item, out-of-fold probabilities, usual places) of every run."""
-    group = {id(item.trace): item.group for item in dataset.items}
-    traces = [item.trace for item in dataset.items]
-    deal = grouped_folds(traces, lambda trace: group[id(trace)], folds, seed)
-    for fold in sorted(set(deal.tolist())):
-        train = [item for item, at in zip(dataset.items, deal, strict=True) if at != fold]
-        counts = Counter(item.label.step for item in train if item.label.step is not None)
-        places = [step for step, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
-        prior = Prior()
-        if not shipped:
-            prior = Prior(Compact().fit([item.labelled for item in train], Context(seed=seed)))
-        for item, at in zip(dataset.items, deal, strict=True):
-            if at == fold and item.label.step is not None:
-                yield item, prior.chances(item.trace), places
+Chances = Callable[[Trace], np.ndarray]
+Train = Sequence[tuple[Trace, Example | None]]
+
+
+def linear(train: Train, seed: int) -> Chances:
+    """The linear members of `compact`, fitted."""
+    weights = fit_weights([one for _, one in train if one is not None], seed)
+
+    def chances(trace: Trace) -> np.ndarray:
+        seen = tables(trace)
+        found = np.zeros(len(seen.blamable))
+        logs = weights.logs(seen.by_member, seen.blamable)
+        found[seen.blamable] = softmax(np.mean(logs, axis=0))
+        return found
+
+    return chances
+
+
+def networks(train: Train, seed: int) -> Chances:
+    """All of `compact`, fitted."""
+    return Prior(Compact().fit([trace for trace, _ in train], Context(seed=seed))).chances
+
+
+class Known(NamedTuple):
+    """A run with what is thought of it before it is read."""
+
+    part: str
+    item: Item
+    chances: np.ndarray
+    places: list[int]
+
+
+def predicted(items: Sequence[tuple[str, Item]], options: argparse.Namespace) -> Iterator[Known]:
+    """Every run with its out-of-fold probabilities and the places usual in its set."""
+    traces = [item.trace for _, item in items]
+    deal = grouped_folds(traces, question_key, options.folds, options.seed).tolist()
+    fit = networks if options.networks else linear
+    seen = {id(item): example(item.labelled) for _, item in items}
+    for fold in sorted(set(deal)):
+        train = [pair for pair, at in zip(items, deal, strict=True) if at != fold]
+        chances = fit([(item.labelled, seen[id(item)]) for _, item in train], options.seed)
+        for (part, item), at in zip(items, deal, strict=True):
+            if at == fold:
+                counts = Counter(own.label.step for other, own in train if other == part)
+                places = sorted(counts, key=lambda step: (-counts[step], step))
+                yield Known(part, item, chances(item.trace), places)
 
 
 def line(name: str, n: int, coverage: float, share: float, found: Sequence[Row]) -> str:
@@ -103,25 +141,26 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--shipped", action="store_true")
-    parser.add_argument("--only", metavar="A,B", default="", help="benchmarks; all by default")
+    parser.add_argument("--networks", action="store_true")
     options = parser.parse_args()
     print(
         "| benchmark | n | coverage | share | tokens saved % | steps that can be blamed | recall %"
         " | usual places % | random % |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     )
-    for name, dataset in read_all(options.data).items():
-        if not dataset.has_steps or (options.only and name not in options.only.split(",")):
-            continue
-        known = list(priors(dataset, options.folds, options.seed, shipped=options.shipped))
-        parts = dataset.subsets if len(dataset.subsets) > 1 and name == "who-and-when" else [None]
-        for subset in parts:
-            own = [one for one in known if subset in (None, one[0].subset)]
-            for coverage, share in [*((0.9, s) for s in SHARES), *((c, 1.0) for c in COVERAGES)]:
-                found = [rows(i, p, places, coverage, share) for i, p, places in own]
-                print(line(subset or name, len(own), coverage, share, found), flush=True)
+    items = [
+        (item.subset if name == "who-and-when" else name, item)
+        for name, dataset in read_all(options.data).items()
+        for item in dataset.items
+        if dataset.has_steps and item.label.step is not None
+    ]
+    known = list(predicted(items, options))
+    for part in dict.fromkeys(part for part, _ in items):
+        own = [one for one in known if one.part == part]
+        for coverage, share in [*((0.9, s) for s in SHARES), *((c, 1.0) for c in COVERAGES)]:
+            found = [rows(one.item, one.chances, one.places, coverage, share) for one in own]
+            print(line(part, len(own), coverage, share, found), flush=True)
 
 
 if __name__ == "__main__":

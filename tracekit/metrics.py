@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tracekit.attribution import Attribution
+from tracekit.attribution import Attribution, Cost
 from tracekit.names import folded, same
 from tracekit.trace import Definition, Label, Trace
 
@@ -113,6 +113,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why the method gave no answer; None = it gave one, or failed."""
     failed: str | None = None
     """What went wrong when the method was run on this trace; None = nothing."""
+    cost: Cost = Cost()
+    """What the verdict cost in calls of a model; its time is left out."""
 
 
 def gold(trace: Trace, definition: Definition) -> Label | None:

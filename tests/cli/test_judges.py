@@ -220,7 +220,11 @@ def test_judges_on_a_leaderboard(run, benchmark):
     for name in names.split(",")[:2]:
         assert board[name]["cells"]["joint"]["value"] == 1.0
         assert (board[name]["failed"], board[name]["abstained"], board[name]["n"]) == (0, 0, 8)
+        assert board[name]["cost"]["calls"] >= 8
+    assert board["first-error"]["cost"] is None
     assert "calls answered" in ran.err
+    shown = run(*EVAL[:-1], "--data", data, "-m", "judge:all-at-once", "--llm", server.url).out
+    assert "`judge:all-at-once`: 8 calls, " in shown
 
 
 def test_parse_failures_count_as_wrong_and_are_counted(run, benchmark, tmp_path):

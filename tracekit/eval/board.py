@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
+from tracekit.attribution import Cost
 from tracekit.errors import Problem
 from tracekit.eval.config import Protocol, Scorer
 from tracekit.eval.crossfit import EXPECTED, FREQUENT, Entry, Fit
@@ -78,6 +80,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     calibration: Calibration | None = None
     """Calibration error of the first suspect's step, over runs with one labelled step; None when
     the method states no probabilities there. The first seed's."""
+    cost: Cost | None = None
+    """What all its verdicts cost together, over the seeds; None = no model was called."""
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +188,17 @@ def rows(
                 abstained=round(sum(case.abstained is not None for case in own) / seeds, 6),
                 failed=round(sum(case.failed is not None for case in own) / seeds, 6),
                 calibration=None if modes is None else calibrated(own),
+                cost=costs(own),
             )
+
+
+def costs(cases: Sequence[Case]) -> Cost | None:
+    """Calls, tokens and money of cases together; None when no model was called."""
+    calls = sum(case.cost.calls for case in cases)
+    if not calls:
+        return None
+    tokens = sum(case.cost.tokens for case in cases)
+    return Cost(calls=calls, tokens=tokens, money=math.fsum(case.cost.money for case in cases))
 
 
 def parts(subsets: Sequence[str]) -> list[str]:

@@ -177,6 +177,7 @@ def _ask(
         _case(entry, asked, at, _scores(asked, item, said)),
         fold=fold,
         failed=failed,
+        cost=msgspec.structs.replace(said.cost, seconds=None),
         also=_also(asked, item, said),
     )
     if failed is not None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tracekit.attribution import Cost
 from tracekit.eval import sets
-from tracekit.eval.board import MEANS, Cell, Leaderboard, Row
+from tracekit.eval.board import MEANS, POOLED, Cell, Leaderboard, Row
 from tracekit.store import encode
 
 if TYPE_CHECKING:
@@ -86,12 +87,23 @@ def caption(board: Leaderboard) -> list[str]:
     if board.idle:
         rows = ", ".join(f"`{name}`" for name in board.idle)
         lines.append(f"Left out, because no label names what they answer: {rows}.")
+    lines += [_price(row) for row in board.rows if row.cost is not None and row.subset == POOLED]
     lines += board.notes
     if board.unlabelled:
         lines.append(f"Not scored: {board.unlabelled} runs without such a label.")
     if board.problems:
         lines.append(f"Not read in full: {len(board.problems)} files or records.")
     return lines
+
+
+def _price(row: Row) -> str:
+    """What a method that asks a model came to."""
+    cost = row.cost or Cost()
+    money = f", {cost.money:.4g} USD" if cost.money else ""
+    each = cost.tokens / max(1, row.n)
+    return (
+        f"`{row.method}`: {cost.calls:,} calls, {cost.tokens:,} tokens ({each:,.0f} a run){money}."
+    )
 
 
 def as_rich(board: Leaderboard) -> list[RenderableType]:
