@@ -12,11 +12,17 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
+
+import msgspec
 
 from tracekit import registry
 from tracekit.analyzers.compact.analyzer import Compact
 from tracekit.analyzers.ensemble import MEMBERS, Ensemble
+from tracekit.analyzers.shapley import readings
+from tracekit.analyzers.shapley.analyzer import Shapley
 from tracekit.attribution import Attribution
 from tracekit.context import Context
 from tracekit.eval import tables
@@ -26,7 +32,10 @@ from tracekit.protocols import Analyzer
 from tracekit.store import atomic
 from tracekit.trace import Trace
 
-METHODS = ("compact", "ensemble", "linear", "influence", "first-error", "random")
+METHODS = (
+    "compact", "ensemble", "linear", "shapley-compact", "shapley-prm", "value-drop", "influence",
+    "first-error", "random",
+)  # fmt: skip
 BENCHMARKS = ("who-and-when", "agentrx", "agenterrorbench", "tracertraj", "trail")
 
 
@@ -83,10 +92,54 @@ class Kept:
         return Kept(self.folder, Compact.load(place))
 
 
+class Shared:
+    """`shapley` on one log: the worth of a coalition by the value function that its name ends in.
+
+    That of `compact` is fitted on the same folds; the process reward model knows no labels.
+    """
+
+    needs = Shapley.needs
+    name_blind = True
+
+    def __init__(self, value: str) -> None:
+        self.name = f"shapley-{value}"
+        self.settings = {"value": value}
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """As shapley says, under the name that it has here."""
+        said = Shapley().attribute(trace, Context(seed=context.seed, settings=self.settings))
+        return msgspec.structs.replace(
+            said, method=msgspec.structs.replace(said.method, name=self.name)
+        )
+
+
+class SharedFitted(Shared):
+    """The same with `compact`, out of fold."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__("compact")
+        self.kept = kept
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """With the `compact` of this fold in place of the one that ships."""
+        fold = SimpleNamespace(get=lambda _kind, _name: self.kept)
+        with patch.object(readings, "registry", fold):
+            return super().attribute(trace, context)
+
+    def seen(self) -> frozenset[str]:
+        """What `compact` has seen."""
+        return self.kept.seen()
+
+    def fit(self, traces: Iterable[Trace], context: Context) -> "SharedFitted":
+        """With `compact` fitted on these runs."""
+        return SharedFitted(self.kept.fit(traces, context))
+
+
 def analyzers(names: Iterable[str], cache: Path) -> list[Analyzer]:
     """The methods by name, those that build on `compact` with the one whose fits are kept."""
     kept = Kept(cache)
     special: dict[str, Any] = {"compact": kept, "ensemble": Ensemble(None, [kept], MEMBERS)}
+    special |= {"shapley-compact": SharedFitted(kept), "shapley-prm": Shared("prm")}
     return [special.get(name) or registry.get("analyzers", name) for name in names]
 
 

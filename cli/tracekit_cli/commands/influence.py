@@ -71,7 +71,7 @@ def command(
     json: JsonOption = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say which messages mattered, who was lazy, and what was handed over in vain.
+    """Say which messages mattered, and who was lazy.
 
     A message matters as far as later ones rest on it: by the words they take up (overlap), by what
     their vectors lose without it (embedding), or by how much likelier a language model finds them
