@@ -15,7 +15,7 @@ from statistics import NormalDist
 import msgspec
 import numpy as np
 
-from tracekit.analyzers.corpus import by_task
+from tracekit.analyzers.corpus import by_task, named_by_role, seats
 from tracekit.signals.actions import Action, general
 from tracekit.signals.roles import candidates
 from tracekit.stats import Estimate
@@ -31,7 +31,7 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of action, and how runs with it fare against runs of the same task without it."""
 
     agent: str
-    """Id of the agent."""
+    """Id of the agent, or its role where ids change from run to run."""
     action: str
     """What it does, in words."""
     failing_with: int
@@ -59,7 +59,8 @@ def company(traces: Sequence[Trace], *, seed: int = 0) -> list[Company]:
     """
     runs = [trace for trace in traces if trace.failed is not None]
     failed = np.array([bool(run.failed) for run in runs], dtype=float)
-    held = [_held(run) for run in runs]
+    by_role = named_by_role(runs)
+    held = [_held(run, by_role=by_role) for run in runs]
     task = _numbers(runs)
     common = sorted(
         action for action, count in _count(held).items() if LEAST <= count <= len(runs) - LEAST
@@ -75,10 +76,12 @@ def company(traces: Sequence[Trace], *, seed: int = 0) -> list[Company]:
     return sorted(judged, key=lambda one: (-one.difference.low, one.agent, one.action))
 
 
-def _held(run: Trace) -> frozenset[Action]:
+def _held(run: Trace, *, by_role: bool) -> frozenset[Action]:
     """What the run's agents do in it, people left out."""
-    mine = general(run)
-    return frozenset(mine[index] for index in candidates(run))
+    mine, seat = general(run), seats(run, by_role=by_role)
+    return frozenset(
+        mine[index]._replace(agent=seat[mine[index].agent]) for index in candidates(run)
+    )
 
 
 def _count(held: Sequence[frozenset[Action]]) -> dict[Action, int]:

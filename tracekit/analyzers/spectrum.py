@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
 
-from tracekit.analyzers.corpus import Latest, by_task
+from tracekit.analyzers.corpus import Latest, by_task, named_by_role, seats
 from tracekit.analyzers.run import abstain
 from tracekit.analyzers.verdict import settings, verdict
 from tracekit.attribution import Attribution, Evidence, Method
@@ -99,6 +99,17 @@ FORMULAS: dict[str, Callable[[Counts], float]] = {
 """By name; `famas` is Kulczynski-2 of decayed counts, times three factors."""
 
 
+class _Corpus(NamedTuple):
+    """What the method needs of a corpus."""
+
+    tasks: dict[str, list[Trace]]
+    by_role: bool
+
+    @classmethod
+    def of(cls, runs: Sequence[Trace]) -> _Corpus:
+        return cls(by_task(runs), named_by_role(runs))
+
+
 class Spectrum:
     """Ranks the steps of a failed run by how their actions go with failure in other runs.
 
@@ -112,7 +123,7 @@ class Spectrum:
     name_blind: ClassVar[bool] = False  # an agent is found again in other runs by its name
 
     def __init__(self) -> None:
-        self._tasks: Latest[None, dict[str, list[Trace]]] = Latest(lambda runs, _: by_task(runs))
+        self._corpora: Latest[None, _Corpus] = Latest(lambda runs, _: _Corpus.of(runs))
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict; the run itself counts as one that failed."""
@@ -121,14 +132,21 @@ class Spectrum:
             known = ", ".join(FORMULAS)
             raise UsageError(f"spectrum has no formula {chosen['formula']!r}; there are {known}")
         method = Method(name=self.name, version=VERSION, settings=chosen)
-        same = self._tasks.of(context.corpus, None).get(question_key(trace), [])
+        corpus = self._corpora.of(context.corpus, None)
+        same = corpus.tasks.get(question_key(trace), [])
         others = [run for run in same if run.id != trace.id]
         passing = [run for run in others if run.failed is False]
         failing = [trace, *(run for run in others if run.failed)]
         if not passing:
             return abstain(trace, method, "no run of this task that succeeded is in the corpus")
-        spectrum = Table(failing, passing, coarse=bool(chosen["coarse"]))
-        mine = actions(trace, coarse=bool(chosen["coarse"]))
+
+        def told(run: Trace) -> list[Action]:
+            seat = seats(run, by_role=corpus.by_role)
+            doings = actions(run, coarse=bool(chosen["coarse"]))
+            return [each._replace(agent=seat[each.agent]) for each in doings]
+
+        spectrum = Table(map(told, failing), map(told, passing))
+        mine = told(trace)
         found = np.zeros(len(mine))
         for index in candidates(trace):
             found[index] = spectrum.score(mine[index], chosen["formula"], mine)
@@ -155,9 +173,11 @@ def _doubts(found: np.ndarray, passing: int) -> Iterator[str]:
 class Table:
     """Actions by run: the hit spectrum of a task."""
 
-    def __init__(self, failing: Sequence[Trace], passing: Sequence[Trace], *, coarse: bool) -> None:
-        self._failing = [Counter(actions(run, coarse=coarse)) for run in failing]
-        self._passing = [Counter(actions(run, coarse=coarse)) for run in passing]
+    def __init__(
+        self, failing: Iterable[Sequence[Action]], passing: Iterable[Sequence[Action]]
+    ) -> None:
+        self._failing = [Counter(run) for run in failing]
+        self._passing = [Counter(run) for run in passing]
 
     def counts(self, action: Action, *, decay: float | None = None) -> Counts:
         """How many runs of each kind hold the action; with a decay, repetition counts as well."""

@@ -168,6 +168,14 @@ def discover(
     )
 
 
+def when(found: Discovery, phase: int) -> str:
+    """Which steps a phase has, for people: `steps 0-3`, `step 4`, `from step 5`."""
+    first, last = found.phases[phase]
+    if last is None:
+        return f"from step {first}"
+    return f"step {first}" if first == last else f"steps {first}-{last}"
+
+
 def _phases(edges: Sequence[int]) -> tuple[tuple[int, int | None], ...]:
     """First and last step of each phase.
 

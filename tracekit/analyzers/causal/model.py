@@ -145,6 +145,11 @@ def centred(table: Table, values: np.ndarray) -> np.ndarray:
     return np.asarray(values - (sums / np.maximum(count, 1)[:, None])[table.task])
 
 
+def effects_of(table: Table, settings: Settings, edges: Sequence[Edge]) -> np.ndarray:
+    """Average effects on failure in a table, given a graph from elsewhere, (n_columns,)."""
+    return _Sample(table, settings).effects(edges)
+
+
 class _Sample:
     """A table as variables: columns, failure, and a context where the search wants one."""
 
