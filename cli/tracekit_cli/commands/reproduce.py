@@ -35,13 +35,13 @@ def command(
 ) -> None:
     """Do an evaluation again and say whether the data and the figures are the same.
 
-    Exit code 0: both are, byte for byte; 1: something differs, and what. Methods that asked a model
+    FILE is what `tracekit eval --manifest FILE` wrote. Exit code 0: both are, byte for byte; 1: something differs, and what. Methods that asked a model
     are the same only when its answers are: replay them from a store.
 
     \b
     Examples:
-      tracekit eval who-and-when -m linear --data labeled/ --manifest linear.json
       tracekit reproduce linear.json --data labeled/
+      tracekit reproduce judged.json --data labeled/ --replay calls.db
     """
     then = read(manifest)
     job = Job(
