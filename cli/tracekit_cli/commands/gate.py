@@ -98,7 +98,7 @@ def command(
     pii: options.Pii = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Stop a build for failed runs, and say which agent and step broke each.
+    """Stop a build for failed runs, and say what broke each.
 
     Without a baseline any failed run ends the gate; with one, what the baseline does not hold:
     cases that failed less, and cases that are gone. Runs of one task are one case, whatever
