@@ -35,8 +35,9 @@ def command(
 ) -> None:
     """Do an evaluation again and say whether the data and the figures are the same.
 
-    FILE is what `tracekit eval --manifest FILE` wrote. Exit code 0: both are, byte for byte; 1: something differs, and what. Methods that asked a model
-    are the same only when its answers are: replay them from a store.
+    FILE is what `tracekit eval --manifest FILE` wrote. Exit code 0: both are, byte for byte; 1:
+    something differs, and what. Methods that asked a model are the same only when its answers are:
+    replay them from a store.
 
     \b
     Examples:
