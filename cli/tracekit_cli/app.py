@@ -17,6 +17,7 @@ COMMANDS = (
     "demo",
     "attribute",
     "gate",
+    "discover",
     "influence",
     "ingest",
     "capture",

@@ -1,5 +1,6 @@
 """`tracekit debug`: from failed runs to findings and a measured repair."""
 
+import html
 import json
 import re
 
@@ -100,7 +101,7 @@ def test_the_page_is_inert_and_complete(run, runs, tmp_path):
     page = tmp_path / "debug.html"
     done = run("debug", runs, *SYSTEM, *QUICK, "--fresh", "4", "--html", page)
     assert done.code == 0, done.err
-    text = page.read_text()
+    text = html.unescape(page.read_text())
     assert "<script" not in text
     assert "default-src 'none'" in text
     assert text.count('<section class="run-part">') == sum(t.failed for t in read_traces(runs))
@@ -109,7 +110,7 @@ def test_the_page_is_inert_and_complete(run, runs, tmp_path):
 
 def test_hostile_words_stay_words():
     system = Sandbox()
-    every = (system.run(task, 0) for task in system.tasks(5))
+    every = (system.run(task, n) for n, task in enumerate(system.tasks(5)))
     trace = next(trace for trace in every if trace.failed)
     found = diagnose(trace, system, Context(), Plan(method="last-speaker", n=8))
     evil = "<img src=x onerror=alert(1)>\x1b[31m\u202e"

@@ -28,6 +28,7 @@ PAGES = [
     ROOT / "docs" / "judges.md",
     ROOT / "docs" / "tutorial-replay.md",
     ROOT / "docs" / "replay-adapters.md",
+    ROOT / "docs" / "debug.md",
     ROOT / "docs" / "prm.md",
     EXAMPLES / "README.md",
 ]
