@@ -76,6 +76,7 @@ def main() -> None:
     """Print the tables, in Markdown."""
     given = _arguments()
     traces = [t for t in load(given.data / RUNS) if isinstance(t, Trace) and t.failed is not None]
+    traces = traces[:: given.thin]
     runs = [_run(t, e) for t, e in zip(traces, examples(traces), strict=True)]
     problems = {run.example.problem for run in runs}
     print(f"{len(runs)} runs of {len(problems)} problems, {given.folds} folds by problem\n")
@@ -112,6 +113,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bag", type=int, default=1, help="networks whose logits are averaged")
     parser.add_argument("--draws", type=int, default=200, help="draws of eight runs a problem")
     parser.add_argument("--compare", action="store_true", help="other losses and heads")
+    parser.add_argument("--thin", type=int, default=1, help="take every so-manieth run")
     parser.add_argument("--values", type=Path, help="JSONL of values out of fold")
     return parser.parse_args()
 
