@@ -143,3 +143,44 @@ def test_owen_values_of_a_group_sum_to_the_share_of_the_group() -> None:
 def test_what_is_no_game_is_refused(wrong) -> None:
     with pytest.raises(UsageError):
         wrong()
+
+
+@given(tables(st.integers(3, 6)), st.integers(0, 20))
+@settings(max_examples=20, deadline=None)
+def test_coalitions_by_size_find_the_values_and_say_what_they_miss(
+    values: np.ndarray, seed: int
+) -> None:
+    n = int(math.log2(len(values)))
+    shares = games.sample_sizes(values.__getitem__, n, seed=seed, most=4000)
+    exact = games.shapley(values)
+    missed = sum(shares.values) - (values[-1] - values[0])
+    assert shares.residual == pytest.approx(missed, abs=1e-9)
+    if shares.exact:
+        assert np.allclose(shares.values, exact)
+    spread = np.ptp(values) + 1e-9
+    assert np.abs(np.array(shares.values) - exact).max() < 0.5 * spread
+
+
+def test_sampled_by_size_intervals_cover_the_exact_values() -> None:
+    held = total = 0
+    for trial in range(30):
+        values = np.random.default_rng(trial).random(1 << 8)
+        exact = games.shapley(values)
+        shares = games.sample_sizes(values.__getitem__, 8, seed=trial, most=150)
+        held += ((np.array(shares.low) <= exact) & (exact <= np.array(shares.high))).sum()
+        total += 8
+    assert held / total > 0.88, "with few coalitions these intervals are a little narrow"
+
+
+def test_groups_arrive_as_one() -> None:
+    """Two of a group against two loners; what is sampled are Owen's values, not Shapley's."""
+    groups = [[0, 1], [2], [3]]
+
+    def worth(mask: int) -> float:
+        return float(mask & 7 == 7) + 0.2 * float(mask & 9 == 9)
+
+    owen = games.owen(worth, groups)
+    found = games.sample(worth, 4, most=10_000, groups=groups)
+    assert not np.allclose(owen, games.exact(worth, 4).values)
+    low, high = np.array(found.low), np.array(found.high)
+    assert ((low - 0.05 <= owen) & (owen <= high + 0.05)).all()

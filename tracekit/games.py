@@ -24,6 +24,9 @@ Value = Callable[[int], float]
 MOST = 20
 """Players up to which all coalitions fit in memory; 12 take 4,096 values."""
 
+IDLE = 3000
+"""Coalitions in a row that were asked for before, after which sampling has nothing left to ask."""
+
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):
     """Shapley values with what they cost."""
@@ -114,24 +117,24 @@ def sample(
     whole = (1 << players) - 1
     gain = known(whole) - known(0)
     rng = np.random.default_rng(seed)
-    pairs: list[np.ndarray] = []
-    while len(pairs) < 2 or known.calls + 2 * players <= most:
+    mean = _Mean(players)
+    while mean.count < 2 or known.calls + 2 * players <= most:
         order = rng.permutation(players) if groups is None else _together(rng, groups)
-        pairs.append((_arrivals(known, order) + _arrivals(known, order[::-1])) / 2)
+        mean.add((_arrivals(known, order) + _arrivals(known, order[::-1])) / 2)
         if groups is None and known.calls == 1 << players:
             return exact(known, players)
-        if known.idle > 50:  # all that these orders can ask for is known
+        if known.idle > IDLE:  # all that these orders can ask for is known
             break
-        if len(pairs) >= least and width and 2 * _reach(pairs).max() <= width:
+        if mean.count >= least and width and 2 * mean.reach().max() <= width:
             break
-    mean, reach = np.mean(pairs, axis=0), _reach(pairs)
+    values, reach = mean.value, mean.reach()
     return Shares(
-        values=tuple(map(float, mean)),
-        low=tuple(map(float, mean - reach)),
-        high=tuple(map(float, mean + reach)),
+        values=tuple(map(float, values)),
+        low=tuple(map(float, values - reach)),
+        high=tuple(map(float, values + reach)),
         calls=known.calls,
         exact=False,
-        residual=float(mean.sum() - gain),
+        residual=float(values.sum() - gain),
     )
 
 
@@ -166,11 +169,13 @@ def sample_sizes(
         strata.add(mask, known(mask), once=True)
     rng = np.random.default_rng(seed)
     rounds, inner = 0, range(2, players - 1)
-    while inner and (rounds < 2 or known.calls + len(inner) <= most) and known.idle <= 50 * players:
+    while inner and (rounds < 2 or known.calls + len(inner) <= most) and known.idle <= IDLE:
         for size in inner:
             mask = sum(1 << int(k) for k in rng.choice(players, size, replace=False))
             strata.add(mask, known(mask))
         rounds += 1
+        if known.calls == 1 << players:
+            return exact(known, players)
         if rounds >= least and width and 2 * strata.estimate()[1].max() <= width:
             break
     values, reach = strata.estimate()
@@ -294,10 +299,23 @@ def _arrivals(value: Value, order: np.ndarray) -> np.ndarray:
     return gains
 
 
-def _reach(pairs: list[np.ndarray]) -> np.ndarray:
-    """Half the width of the 95 % interval of each mean."""
-    error = np.std(pairs, axis=0, ddof=1) / math.sqrt(len(pairs))
-    return np.asarray(student_quantile(0.975, len(pairs) - 1) * error)
+class _Mean:
+    """A running mean of vectors, and half the widths of its 95 % intervals."""
+
+    def __init__(self, n: int) -> None:
+        self.count, self.value, self._squares = 0, np.zeros(n), np.zeros(n)
+
+    def add(self, each: np.ndarray) -> None:
+        """Take in one more vector (Welford 1962)."""
+        self.count += 1
+        off = each - self.value
+        self.value = self.value + off / self.count
+        self._squares = self._squares + off * (each - self.value)
+
+    def reach(self) -> np.ndarray:
+        """Half the widths, from two vectors on."""
+        error = np.sqrt(self._squares / (self.count - 1) / self.count)
+        return np.asarray(student_quantile(0.975, self.count - 1) * error)
 
 
 def _players(values: np.ndarray) -> int:
