@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tracekit.analyzers.judges.shown import escaped
+from tracekit.analyzers.judges.shown import barred
 from tracekit.llm.tokens import estimate
 from tracekit.testing.chat_server import Call, Reply
 from tracekit.testing.traces import make_trace
@@ -65,7 +65,7 @@ class Oracle:
     """
 
     def __init__(self, traces: Iterable[Trace]) -> None:
-        self._runs = {escaped(trace.task.question): trace for trace in traces}
+        self._runs = {f"Task:\n{barred(trace.task.question)}\n": trace for trace in traces}
         self._answers: Mapping[str, Callable[[Call, Trace, int], Any]] = {
             "Blame": lambda _call, run, gold: _blame(run, gold),
             "Counterfactual": lambda _call, run, gold: {
@@ -106,8 +106,8 @@ class Oracle:
     def run(self, call: Call) -> Trace:
         """The run that a request is about."""
         texts = [str(message["content"]) for message in call.body["messages"]]
-        for question, run in self._runs.items():
-            if any(f"| {question}\n" in text for text in texts):
+        for task, run in self._runs.items():
+            if any(task in text for text in texts):
                 return run
         raise LookupError("the request shows none of the runs")
 

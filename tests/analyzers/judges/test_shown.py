@@ -243,8 +243,7 @@ def test_orders_in_the_log_move_no_verdict(serve, asking, fence):
     """Every method, every attack: the verdicts are those without it."""
     key = Shown(planted_run(100, 2)).key
     runs = [attacked(200 + n, 2, text) for n, text in enumerate(attacks(key))]
-    script = Obedient([], SLOPPY[fence])
-    script._runs = {f"How many legs have {200 + n} spiders?": run for n, run in enumerate(runs)}
+    script = Obedient(runs, SLOPPY[fence])
     context = asking(serve(script), coverage=1.0, share=1.0)
     plain = asking(serve(script))
     for n, run in enumerate(runs):

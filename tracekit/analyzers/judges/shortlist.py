@@ -97,6 +97,8 @@ class Shortened(msgspec.Struct, frozen=True):
     """The steps that can be blamed, most suspect first."""
     log: str
     """Those and their neighbours, fenced."""
+    longest: int
+    """Characters that a suspect may have."""
 
 
 def suspects(chances: np.ndarray, coverage: float) -> list[int]:
@@ -119,7 +121,8 @@ def shortened(shown: Shown, suspected: Sequence[int], share: float) -> Shortened
 
     count = _last(range(1, len(suspected) + 1), lambda number: fits(suspected[:number], CUTS[0]))
     kept = tuple(suspected[:count])
-    return Shortened(kept, _log(shown, kept, _last(CUTS, lambda longest: fits(kept, longest))))
+    longest = _last(CUTS, lambda longest: fits(kept, longest))
+    return Shortened(kept, _log(shown, kept, longest), longest)
 
 
 def _last(sizes: Sequence[int], fits: Callable[[int], bool]) -> int:
