@@ -9,11 +9,13 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from inspect import getdoc
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tracekit import registry
 from tracekit.export.fields import FIELDS
@@ -24,7 +26,13 @@ from tracekit.testing import rules
 from tracekit_cli import reference
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/injection.md", "CONTRIBUTING.md", "docs/export.md"]
+PAGES = [
+    "README.md",
+    "docs/injection.md",
+    "CONTRIBUTING.md",
+    "docs/export.md",
+    "examples/ci-gate/README.md",
+]
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -98,18 +106,34 @@ def accuracy() -> str:
 def example() -> str:
     """What the command prints for two of the example logs, at 96 columns."""
     logs = ["datasets/examples/logs/magentic-one", "datasets/examples/logs/ag2/rain-barrels.json"]
+    return shown(["attribute", *logs], ROOT)
+
+
+def gate() -> str:
+    """What the gate says of the sample repository as it lies here."""
+    with TemporaryDirectory() as folder:
+        sample = shutil.copytree(ROOT / "examples" / "ci-gate", Path(folder) / "sample")
+        team = [sys.executable, "team.py"]
+        subprocess.run(team, cwd=sample, check=True, capture_output=True)  # noqa: S603
+        return shown(["gate", "--no-github"], sample, code=1)
+
+
+def shown(arguments: list[str], folder: Path, code: int = 0) -> str:
+    """A command line of tracekit and what it prints, as a block."""
     environment = os.environ | {"COLUMNS": "96", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
     command = "import sys; from tracekit_cli.entry import main; sys.exit(main())"
     done = subprocess.run(  # noqa: S603 - our own command line
-        [sys.executable, "-c", command, "attribute", *logs],
-        cwd=ROOT,
+        [sys.executable, "-c", command, *arguments],
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode != code:
+        raise RuntimeError(done.stderr)
     lines = [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
-    return "\n".join(["```text", f"$ tracekit attribute {' '.join(logs)}", *lines, "```"])
+    return "\n".join(["```text", f"$ tracekit {' '.join(arguments)}", *lines, "```"])
 
 
 def contracts() -> str:
@@ -234,6 +258,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "example": example,
     "exports": exports,
     "formats": formats,
+    "gate": gate,
     "kept": kept,
     "methods": methods,
     "modes": failure_modes,

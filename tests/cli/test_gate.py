@@ -57,7 +57,11 @@ def test_files_are_there_though_the_gate_fails(gate, tmp_path):
     assert document["passed"] is False
     assert document["config"]["method"] == "linear"
     assert document["config"]["fail_on"] == ["any-failure"]
-    assert json.loads((tmp_path / "t.sarif").read_text())["version"] == "2.1.0"
+    sarif = json.loads((tmp_path / "t.sarif").read_text())
+    assert sarif["runs"][0]["properties"]["config"] == document["config"]
+    held = {p.get("name"): p.get("value") for p in ET.parse(tmp_path / "t.xml").iter("property")}
+    assert held["method"] == "linear"
+    assert held["fail_on"] == '["any-failure"]'
     assert ET.parse(tmp_path / "t.xml").getroot().get("failures") == "7"
     assert "museum-hours" in (tmp_path / "t.html").read_text()
 

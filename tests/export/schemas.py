@@ -141,7 +141,8 @@ SARIF = record(
                         )
                     ),
                     "results": many(RESULT, maxItems=25_000),
-                }
+                },
+                properties=FREE,
             ),
             minItems=1,
             maxItems=20,

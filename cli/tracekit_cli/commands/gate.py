@@ -14,8 +14,8 @@ from rich.text import Text
 
 from tracekit.errors import InputError, UsageError
 from tracekit.export.verdicts.judged import Judged, judged
-from tracekit.export.verdicts.junit import Junit
-from tracekit.export.verdicts.sarif import Sarif
+from tracekit.export.verdicts.junit import encode as encode_junit
+from tracekit.export.verdicts.sarif import encode as encode_sarif
 from tracekit.gate import baseline as baselines
 from tracekit.gate import github as runner
 from tracekit.gate import words
@@ -100,9 +100,8 @@ def command(
 ) -> None:
     """Stop a build for failed runs, and say what broke each.
 
-    Without a baseline any failed run ends the gate; with one, what the baseline does not hold:
-    cases that failed less, and cases that are gone. Runs of one task are one case, whatever
-    their ids.
+    Without a baseline any failed run ends the gate; with one, what is worse than there: cases that
+    fail more often, and cases that were not run. Runs of one task are one case, whatever their ids.
 
     \b
     Exit codes: 0 passed, 1 a rule ended it, 2 usage, 3 nothing to judge by (no run, no known
@@ -141,15 +140,16 @@ def command(
     with judging(asked) as made:
         known = list(judged(made))
     unread = close(made, made.request)
-    _write(known, sarif=sarif, junit=junit, quiet=quiet)
+    config = {**asked.resolved(), "baseline": str(baseline) if baseline else None}
+    config["fail_on"] = names or list(usual(base))
+    _write(known, config, sarif=sarif, junit=junit, quiet=quiet)
     if html is not None:
         made.pairs = [(one.trace, one.verdict) for one in known if one.trace.failed is not False]
         write_report(html, made, quiet=quiet)
-    config = {**asked.resolved(), "baseline": str(baseline) if baseline else None}
     if accept and baseline is not None:
         _accept(known, baseline, config)
         raise typer.Exit(unread)
-    decision = decide(known, base, names, {**config, "fail_on": names or list(usual(base))})
+    decision = decide(known, base, names, config)
     _tell(decision, json=json, github=_on_github(github), quiet=quiet)
     if tighten and decision.passed and baseline is not None and base is not None:
         baselines.write(baseline, baselines.tightened(base, baselines.tally(known, config)))
@@ -161,13 +161,19 @@ def _on_github(asked: bool | None) -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true" if asked is None else asked
 
 
-def _write(known: Sequence[Judged], *, sarif: Path | None, junit: Path | None, quiet: bool) -> None:
+def _write(
+    known: Sequence[Judged],
+    config: dict[str, Any],
+    *,
+    sarif: Path | None,
+    junit: Path | None,
+    quiet: bool,
+) -> None:
     """The files that other tools read, before anything is decided."""
-    pairs = [(one.trace, one.verdict) for one in known]
-    for path, exporter in ((sarif, Sarif()), (junit, Junit())):
+    for path, encode in ((sarif, encode_sarif), (junit, encode_junit)):
         if path is not None:
             with atomic(path) as stream:
-                stream.write(exporter.encode(pairs))
+                stream.write(encode(known, config))
             note(f"wrote {path}", quiet=quiet)
 
 

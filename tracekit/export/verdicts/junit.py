@@ -8,13 +8,14 @@ expect. No clock and no host name: the same verdicts are the same bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 from xml.etree import ElementTree as ET
 
 from tracekit.export.verdicts.judged import Judged, Pair, judged
 from tracekit.report.explain import agent_name, explain, percent, reason
 from tracekit.report.facts import pointer, ranges
+from tracekit.report.machine import json_bytes
 from tracekit.report.visible import one_line
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -31,8 +32,8 @@ class Junit:
         return encode(list(judged(pairs)))
 
 
-def encode(known: Sequence[Judged], properties: Sequence[tuple[str, str]] = ()) -> bytes:
-    """The document; `properties` are those of the suite."""
+def encode(known: Sequence[Judged], config: Mapping[str, Any] | None = None) -> bytes:
+    """The document; `config` is what the verdicts were made with, as properties of the suite."""
     failed = sum(one.trace.failed is True for one in known)
     skipped = sum(one.trace.failed is None for one in known)
     counts = {
@@ -45,10 +46,11 @@ def encode(known: Sequence[Judged], properties: Sequence[tuple[str, str]] = ()) 
     suite = ET.SubElement(
         root, "testsuite", {"name": "tracekit", **counts, "skipped": str(skipped)}
     )
-    if properties:
+    if config:
         holder = ET.SubElement(suite, "properties")
-        for name, value in properties:
-            ET.SubElement(holder, "property", {"name": name, "value": clean(value)})
+        for name, value in config.items():
+            text = value if isinstance(value, str) else json_bytes(value).decode()
+            ET.SubElement(holder, "property", {"name": name, "value": clean(text)})
     for one in known:
         _case(suite, one)
     ET.indent(root)

@@ -8,7 +8,7 @@ modes are taxa of MAST (arXiv 2503.13657).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -64,13 +64,16 @@ class Sarif:
 
     def encode(self, pairs: Sequence[Pair]) -> bytes:
         """One document with one run of the tool."""
-        text = msgspec.json.format(json_bytes(document(pairs)), indent=2)
-        return text + b"\n"
+        return encode(list(judged(pairs)))
 
 
-def document(pairs: Sequence[Pair]) -> dict[str, Any]:
+def encode(known: Sequence[Judged], config: Mapping[str, Any] | None = None) -> bytes:
+    """The document; `config` is what the verdicts were made with, a property of the run."""
+    return msgspec.json.format(json_bytes(document(known, config)), indent=2) + b"\n"
+
+
+def document(known: Sequence[Judged], config: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The verdicts as a SARIF log."""
-    known = list(judged(pairs))
     told = [one for one in known if rule(one) is not None]
     modes = sorted({m for one in told if one.verdict.top for m in one.verdict.top.modes} & {*MODES})
     driver = {
@@ -89,6 +92,8 @@ def document(pairs: Sequence[Pair]) -> dict[str, Any]:
         ],
         "results": [_result(one, modes) for one in told[:RESULTS]],
     }
+    if config:
+        run["properties"] = {"config": dict(config)}
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
