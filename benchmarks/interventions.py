@@ -1,8 +1,8 @@
 """What interventions find out, and what repairs by them are worth: sandbox, LangGraph, AG2.
 
-    python benchmarks/interventions.py verdicts  [--failures 40]
-    python benchmarks/interventions.py flips     [--failures 40] [--frameworks 8]
-    python benchmarks/interventions.py repairs   [--failures 30] [--fresh 300] [--frameworks 40]
+    python benchmarks/interventions.py verdicts  [--failures 10]
+    python benchmarks/interventions.py flips     [--failures 20] [--frameworks 6]
+    python benchmarks/interventions.py repairs   [--failures 20] [--fresh 300] [--frameworks 40]
 
 `verdicts`: hypotheses whose worth is known from 100 replays on other seeds, by what the findings
 say of them; DoVer's rule (two of three replays succeed) beside. `flips`: failures with a validated
@@ -293,10 +293,10 @@ def repairs(count: int, fresh: int, frameworks: int) -> None:
 
 
 def repaired(
-    system: Any, count: int, fresh: int, cures: set[tuple[str, str]], n: int = 16
+    system: Any, count: int, fresh: int, cures: set[tuple[str, str]], n: int = 32
 ) -> list[object]:
     """The cells of a row."""
-    plan = Plan(n=n, budget=12 * n)
+    plan = Plan(n=n, budget=10 * n)
     found = [diagnose(trace, system, Means(), plan) for trace in failures(system, count)]
     explained = sum(one.answer is not None for one in found)
     replays = sum(one.replays for one in found)

@@ -181,6 +181,7 @@ def idle(view):
 
 def test_the_level_allows_for_every_look_and_hypothesis():
     assert Rules(n=16, delta=0.2, hypotheses=5).looks == (8, 16)
+    assert Rules(n=20, delta=0.2, hypotheses=5).looks == (8, 16, 20)
     assert Rules(n=1, delta=0.2, hypotheses=5).looks == (1,)
     assert Rules(n=16, delta=0.2, hypotheses=5).level == pytest.approx(1 - 0.05 / 10)
 

@@ -27,9 +27,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Name of the method that suspects steps."""
     hypotheses: int = 5
     """Steps of one trial that are replayed at most, one after the other, most suspect first."""
-    n: int = 16
+    n: int = 32
     """Replays of each kind for one hypothesis, at most."""
-    budget: int = 200
+    budget: int = 300
     """Replays for the run, at most."""
     delta: float = 0.25
     """Gain of success, 0 to 1, that a refuted hypothesis certainly does not bring."""
