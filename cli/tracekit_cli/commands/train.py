@@ -21,6 +21,7 @@ from tracekit.trace import Definition
 from tracekit_cli import options
 from tracekit_cli.output import emit_json, note, report_problems, show
 from tracekit_cli.progress import bar
+from tracekit_cli.train_tracer import train_tracer
 from tracekit_cli.train_values import Wanted, train_prm
 
 MethodArgument = Annotated[
@@ -51,6 +52,9 @@ LicenceOption = Annotated[
     str | None,
     typer.Option("--license", metavar="ID", help="For the card, such as apache-2.0."),
 ]
+RecipeOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="For tracer: what to train, and how (YAML).")
+]
 
 
 def command(
@@ -64,6 +68,7 @@ def command(
     seed: SeedOption = 0,
     licence: LicenceOption = None,
     targets: TargetsOption = None,
+    recipe: RecipeOption = None,
     format: options.Format = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -77,11 +82,16 @@ def command(
     prm learns how likely a run is to end well, and needs no labels: runs with a known outcome, at
     least twenty, or --targets from `tracekit rollouts`. It needs the extra train.
 
+    tracer is a language model, fine-tuned by a --recipe such as those of models/recipes: on written
+    answers first, on rewards then. What a killed run had finished is kept. To use several GPUs:
+    `accelerate launch -m tracekit_models.tracer.train RECIPE LOGS -o DIR`.
+
     \b
     Examples:
       tracekit train linear logs/ --labels labels.csv -o my-model
       tracekit attribute new-logs/ --model my-model
       tracekit train prm logs/ -o my-values
+      tracekit train tracer injected/ --recipe models/recipes/qwen3-0.6b-lora.yaml -o my-tracer
     """
     if format is not None:
         reader_of(format)
@@ -96,13 +106,19 @@ def command(
         raise typer.Exit(train_prm(wanted))
     if targets is not None:
         raise UsageError(f"--targets are values of prefixes: for prm, not for {method}")
-    trainable(method)
+    if (recipe is not None) != (method == "tracer"):
+        raise UsageError("tracer is trained by a --recipe, and nothing else is")
+    if recipe is None:
+        trainable(method)
     meaning = _definition(definition)
     joined = Labels(labels or [], base=base)
     ingest = Ingest(paths, formats=[format] if format else None)
     traces = [joined.apply(trace) for trace in ingest.traces()]
     problems = [problem for file in ingest.files for problem in file.problems]
     code = report_problems([*problems, *joined.problems, *joined.unmatched()], quiet=quiet)
+    if recipe is not None:
+        train_tracer(recipe, traces, out, licence=licence, json=json, quiet=quiet)
+        raise typer.Exit(code)
     with bar("training", None, quiet=quiet) as tick:
         trained = train(method, traces, definition=meaning, seed=seed, folds=folds, progress=tick)
     config = save_model(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -17,6 +18,8 @@ from tracekit.trace import Label, Trace
 
 DEFINITIONS = ("decisive", "injected", "first-unrecoverable")
 """Labels that name one step, the best first."""
+COMPANY = 3
+"""Most steps of other windows that a second pass is trained on, beside the right one."""
 QUOTED = 120
 """Characters of a step that a rationale repeats."""
 
@@ -38,12 +41,19 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def samples(
-    traces: Iterable[Trace], budget: int, count: Count, *, with_answer: bool = False
+    traces: Iterable[Trace],
+    budget: int,
+    count: Count,
+    *,
+    with_answer: bool = False,
+    skipped: Callable[[Trace, str], None] = lambda _, __: None,
 ) -> Iterator[Sample]:
     """The runs with a labelled step, without their labels.
 
+    `skipped` is told of those whose step does not fit into the budget, and why.
+
     A run too long for one page is shown by the window that holds the step, and as the second pass
-    would show it, with other windows' steps for company.
+    would show it, with other windows' steps for company, where that fits.
     """
     for trace in traces:
         label = chosen(trace)
@@ -54,7 +64,12 @@ def samples(
         if agent not in {each.id for each in trace.agents}:
             continue
         why = rationale(trace, label)
-        for page in shown(blind, label.step, budget, count, with_answer=with_answer):
+        try:
+            found = shown(blind, label.step, budget, count, with_answer=with_answer)
+        except ValueError as error:
+            skipped(trace, str(error))
+            continue
+        for page in found:
             yield Sample(
                 trace=blind,
                 page=page,
@@ -75,10 +90,12 @@ def shown(
         return found
     rng = random.Random(trace.id)  # noqa: S311
     company = [rng.choice(page.steps) for page in found if step not in page.steps]
-    return [
-        next(page for page in found if step in page.steps),
-        second(trace, [step, *company[:3]], budget, count, with_answer=with_answer),
-    ]
+    own = next(page for page in found if step in page.steps)
+    for others in range(COMPANY, 0, -1):
+        with suppress(ValueError):  # too much for one page: with fewer others, then
+            accused = [step, *company[:others]]
+            return [own, second(trace, accused, budget, count, with_answer=with_answer)]
+    return [own]
 
 
 def chosen(trace: Trace) -> Label | None:

@@ -18,7 +18,7 @@ import msgspec
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tracekit.analyzers.tracer.prompt import ASK, SYSTEM
+from tracekit.analyzers.tracer.prompt import ASK, SYSTEM, Count
 from tracekit.errors import InputError
 from tracekit.folds import fingerprint
 from tracekit.ingest.pipeline import load
@@ -43,6 +43,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     """Samples that training stopped by."""
     fingerprints: tuple[str, ...]
     """Of every run that was looked at, sorted."""
+    skipped: tuple[str, ...]
+    """Ids of labelled runs whose step does not fit into the budget."""
     stages: tuple[str, ...]
     """Folders of the stages, in order, below the output."""
 
@@ -64,7 +66,8 @@ def make(
     folder = _base(recipe, traces, out, stage)
     model: PreTrainedModel | PeftModel
     model, words = base.named(str(folder), recipe.precision)
-    found = _samples(recipe, traces, words)
+    skipped: list[str] = []
+    found = _samples(recipe, traces, _counter(words), skipped)
     train, held = split(found, recipe.held_out, recipe.seed)
     stages = ["base"] if isinstance(recipe.base, Scratch) else []
     if recipe.sft is not None:
@@ -82,6 +85,7 @@ def make(
         train=len(train),
         held_out=len(held),
         fingerprints=tuple(sorted({fingerprint(sample.trace) for sample in found})),
+        skipped=tuple(skipped),
         stages=tuple(stages),
     )
     (out / "made.json").write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2))
@@ -108,14 +112,28 @@ def transcript(trace: Trace) -> list[str]:
     return [Shown(trace).log()]
 
 
-def _samples(
-    recipe: Recipe, traces: Sequence[Trace], words: PreTrainedTokenizerBase
-) -> list[Sample]:
-    def count(text: str) -> int:
-        return len(words(text, add_special_tokens=False)["input_ids"])
+def held_out(recipe: Recipe, traces: Sequence[Trace], count: Count) -> list[Sample]:
+    """The samples that training stops by; the same for the same recipe and runs."""
+    return split(_samples(recipe, traces, count, []), recipe.held_out, recipe.seed)[1]
 
+
+def _counter(words: PreTrainedTokenizerBase) -> Count:
+    return lambda text: len(words(text, add_special_tokens=False)["input_ids"])
+
+
+def _samples(
+    recipe: Recipe, traces: Sequence[Trace], count: Count, skipped: list[str]
+) -> list[Sample]:
     prompt = recipe.prompt
-    found = list(samples(traces, prompt.budget, count, with_answer=prompt.with_answer))
+    found = list(
+        samples(
+            traces,
+            prompt.budget,
+            count,
+            with_answer=prompt.with_answer,
+            skipped=lambda trace, _: skipped.append(trace.id),
+        )
+    )
     if len(found) < LEAST:
         raise InputError(
             f"{len(found)} runs have a labelled step; at least {LEAST} are needed, with 2 questions"

@@ -17,7 +17,7 @@ from tracekit.analyzers.judges.case import Choice, Finding
 from tracekit.analyzers.judges.judge import Outcome, verdict
 from tracekit.analyzers.run import abstain
 from tracekit.analyzers.tracer.answer import choices, parse
-from tracekit.analyzers.tracer.prompt import ASK, SYSTEM, Count, pages, second
+from tracekit.analyzers.tracer.prompt import ASK, SYSTEM, Count, Page, pages, second
 from tracekit.analyzers.tracer.served import Served
 from tracekit.analyzers.tracer.writing import Wanted, Writer, Written
 from tracekit.analyzers.verdict import settings
@@ -104,42 +104,72 @@ def _judged(
     traces: Sequence[Trace], writer: Writer, chosen: dict[str, Any], context: Context
 ) -> list[tuple[list[Outcome], Cost]]:
     """The outcomes of every sample of every trace: windows first, then second passes."""
-    count: Count = writer.count
-    budget, samples = chosen["budget"], chosen["samples"]
-    answer = context.with_answer
-    laid = [pages(trace, budget, count, with_answer=answer) for trace in traces]
-    first = [
-        Wanted(page=page, choices=tuple(choices(trace)), seed=context.seed + sample)
-        for trace, found in zip(traces, laid, strict=True)
-        for sample in range(samples)
-        for page in found
+    readings = [
+        Reading(trace, context.seed + sample, chosen["budget"], writer.count, context.with_answer)
+        for trace in traces
+        for sample in range(chosen["samples"])
     ]
-    texts = iter(writer.write(first))
-    results: list[tuple[list[list[Written]], int]] = [
-        ([[next(texts) for _ in found] for _ in range(samples)], len(found)) for found in laid
-    ]
-    again: list[Wanted] = []
-    where: list[tuple[int, int]] = []
-    for at, (trace, (tries, windows)) in enumerate(zip(traces, results, strict=True)):
-        for sample, written in enumerate(tries if windows > 1 else []):
-            accused = [found.step for one in written if (found := _read(one, trace)) is not None]
-            if accused:
-                page = second(trace, accused, budget, count, with_answer=answer)
-                again.append(
-                    Wanted(page=page, choices=tuple(choices(trace)), seed=context.seed + sample)
-                )
-                where.append((at, sample))
-    for (at, sample), written_again in zip(where, writer.write(again), strict=True):
-        results[at][0][sample].append(written_again)
-    return [
-        ([_outcome(written[-1], trace) for written in tries], _cost(tries))
-        for trace, (tries, _) in zip(traces, results, strict=True)
-    ]
+    for ask in (Reading.first, Reading.again):
+        wanted = [ask(reading) for reading in readings]
+        written = iter(writer.write([one for some in wanted for one in some]))
+        for reading, some in zip(readings, wanted, strict=True):
+            reading.written += [next(written) for _ in some]
+    said = iter(readings)
+    return [_summed([next(said) for _ in range(chosen["samples"])]) for _ in traces]
 
 
-def _read(written: Written, trace: Trace) -> Choice | None:
-    found = _outcome(written, trace)
-    return found.choices[0] if isinstance(found, Finding) else None
+class Reading:
+    """One sample of one trace, from its pages to what it names."""
+
+    def __init__(
+        self, trace: Trace, seed: int, budget: int, count: Count, with_answer: bool
+    ) -> None:
+        self.trace = trace
+        self.written: list[Written] = []
+        """What the model wrote, page by page; the last one counts."""
+        self._seed = seed
+        self._how = (budget, count)
+        self._with_answer = with_answer
+        self._windows = 0
+
+    def first(self) -> list[Wanted]:
+        """The run, on one page or by windows; nothing when even one step does not fit."""
+        try:
+            found = pages(self.trace, *self._how, with_answer=self._with_answer)
+        except ValueError as error:
+            self.written.append(Written("", error=InvalidAnswer(str(error))))
+            return []
+        self._windows = len(found)
+        return [self._wanted(page) for page in found]
+
+    def again(self) -> list[Wanted]:
+        """What several windows accuse, together; nothing when there is one, or none is accused."""
+        if self._windows < 2:
+            return []
+        outcomes = [_outcome(one, self.trace) for one in self.written]
+        accused = [one.choices[0].step for one in outcomes if isinstance(one, Finding)]
+        if not accused:
+            return []
+        try:
+            page = second(self.trace, accused, *self._how, with_answer=self._with_answer)
+        except ValueError as error:
+            self.written.append(Written("", error=InvalidAnswer(str(error))))
+            return []
+        return [self._wanted(page)]
+
+    def _wanted(self, page: Page) -> Wanted:
+        return Wanted(page=page, choices=tuple(choices(self.trace)), seed=self._seed)
+
+
+def _summed(readings: Sequence[Reading]) -> tuple[list[Outcome], Cost]:
+    """What the samples of a trace name, and what they cost together."""
+    done = [one for reading in readings for one in reading.written]
+    cost = Cost(
+        calls=len(done),
+        tokens=sum(one.tokens for one in done),
+        money=sum(one.money for one in done),
+    )
+    return [_outcome(reading.written[-1], reading.trace) for reading in readings], cost
 
 
 def _outcome(written: Written, trace: Trace) -> Outcome:
@@ -151,12 +181,3 @@ def _outcome(written: Written, trace: Trace) -> Outcome:
     except ValueError as error:
         return InvalidAnswer(f"the answer cannot be read: {error}")
     return Finding((Choice(said.agent, said.step, reason=said.why),))
-
-
-def _cost(tries: Sequence[Sequence[Written]]) -> Cost:
-    done = [one for written in tries for one in written]
-    return Cost(
-        calls=len(done),
-        tokens=sum(one.tokens for one in done),
-        money=sum(one.money for one in done),
-    )
