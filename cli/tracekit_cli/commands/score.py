@@ -13,7 +13,7 @@ from tracekit.analyzers.value_drop import ValueDrop
 from tracekit.errors import InputError, UsageError
 from tracekit.ingest.pipeline import Ingest
 from tracekit.ingest.sniff import reader_of
-from tracekit.prm.alarm import Rule, first_alarm
+from tracekit.prm.alarm import Alarm, Rule, first_alarm
 from tracekit.prm.score import RunScore, score
 from tracekit.protocols import ValueFunction
 from tracekit.store import encode
@@ -119,46 +119,56 @@ def command(
         raise typer.Exit(ALARM if alarmed else 0)
     if on_alarm:
         raise UsageError("--on-alarm is for --follow; of finished runs the exit code tells")
-    gate = (
-        None if below is None and drop is None else Rule(below=below, drop=drop, patience=patience)
-    )
-    found, code = _scored(paths or [], function, format, json=json, quiet=quiet)
-    if html is not None:
-        _report(html, found, function, quiet=quiet)
-    alarms = [alarm for trace, _ in found if gate and (alarm := first_alarm(trace, function, gate))]
-    for alarm in alarms:
-        note(
-            f"alarm: {alarm.trace_id}, step {alarm.step}, {alarm.agent}: {alarm.reason}",
-            quiet=quiet,
-        )
-    raise typer.Exit(ALARM if alarms else code)
-
-
-def _scored(
-    paths: list[str], function: ValueFunction, format: str | None, *, json: bool, quiet: bool
-) -> tuple[list[tuple[Trace, RunScore]], int]:
-    """Every run with its values, printed, and the exit code that the files ask for."""
-    ingest = Ingest(paths, formats=[format] if format else None)
-    found = []
-    with bar("scoring", None, quiet=quiet) as tick:
-        for trace in ingest.traces():
-            pair = trace, score(trace, function)
-            tick(trace.id)
-            found.append(pair)
-            if json:
-                emit(encode(pair[1]) + b"\n")
-    code = report_problems(
-        [problem for file in ingest.files for problem in file.problems], quiet=quiet
-    )
-    if not found:
-        raise InputError(
-            f"no trace in {', '.join(paths)}; `tracekit ingest` says why, file by file"
-        )
+    gate: Rule | None = None
+    if below is not None or drop is not None:
+        gate = Rule(below=below, drop=drop, patience=patience)
+    scored = _Scored(function, gate, keep=html is not None or not json)
+    code = scored.read(paths or [], format, json=json, quiet=quiet)
     if not json:
         from tracekit.report.values import score_detail, score_table
 
+        found = scored.found
         show(score_table(found) if len(found) > 1 else score_detail(*found[0]))
-    return found, code
+    if html is not None:
+        _report(html, scored.found, function, quiet=quiet)
+    for alarm in scored.alarms:
+        where = f"{alarm.trace_id}, step {alarm.step}, {alarm.agent}"
+        note(f"alarm: {where}: {alarm.reason}", quiet=quiet)
+    raise typer.Exit(ALARM if scored.alarms else code)
+
+
+class _Scored:
+    """Runs of logs with their values; those of JSON lines are printed and forgotten."""
+
+    def __init__(self, function: ValueFunction, gate: Rule | None, *, keep: bool) -> None:
+        self.found: list[tuple[Trace, RunScore]] = []
+        self.alarms: list[Alarm] = []
+        self._function, self._gate, self._keep = function, gate, keep
+
+    def read(self, paths: list[str], format: str | None, *, json: bool, quiet: bool) -> int:
+        """Score every run; returns the exit code that the files ask for."""
+        ingest, count = Ingest(paths, formats=[format] if format else None), 0
+        with bar("scoring", None, quiet=quiet) as tick:
+            for trace in ingest.traces():
+                count += 1
+                self._take(trace, json=json)
+                tick(trace.id)
+        problems = [problem for file in ingest.files for problem in file.problems]
+        code = report_problems(problems, quiet=quiet)
+        if not count:
+            where = ", ".join(paths)
+            raise InputError(f"no trace in {where}; `tracekit ingest` says why, file by file")
+        return code
+
+    def _take(self, trace: Trace, *, json: bool) -> None:
+        scored = score(trace, self._function)
+        if json:
+            emit(encode(scored) + b"\n")
+        if self._keep:
+            self.found.append((trace, scored))
+        alarm = first_alarm(trace, self._function, self._gate) if self._gate else None
+        if alarm is not None:
+            self.alarms.append(alarm)
 
 
 def _report(
@@ -170,6 +180,6 @@ def _report(
 
     method = ValueDrop(function)
     pairs = [(trace, attribute(trace, method)) for trace, _ in found]
-    scores = {id(trace): scored for trace, scored in found}
-    html.write_html(path, pairs, title="Values of runs", scores=[scores[id(t)] for t, _ in pairs])
+    scores = [scored for _, scored in found]
+    html.write_html(path, pairs, title="Values of runs", scores=scores)
     note(f"wrote {path}", quiet=quiet)
