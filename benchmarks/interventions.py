@@ -190,6 +190,24 @@ def flips(count: int, frameworks: int) -> None:
          "the method alone, %"],
         rows,
     )  # fmt: skip
+    odds([case for cases in every.values() for case in cases])
+
+
+def odds(cases: Sequence[tuple[Trace, Diagnosis, int | None]]) -> None:
+    """How much more often each finding comes up for the decisive step than for other steps."""
+    counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for _, one, step in cases:
+        for each in one.tested if step is not None else ():
+            counts[each.hypothesis.step == step][each.finding] += 1
+    rows = []
+    for name in ("validated", "partially validated", "inconclusive", "refuted"):
+        shares = {
+            which: stats.wilson(found[name], found.total()) for which, found in counts.items()
+        }
+        ratio = shares[True].value / shares[False].value if shares[False].value else float("inf")
+        rows.append([name, percent(shares[True]), percent(shares[False]), f"{ratio:.2f}"])
+    named = (f"decisive steps ({counts[True].total()}), %", f"others ({counts[False].total()}), %")
+    table(["finding", *named, "ratio"], rows)
 
 
 def decisive(system: Any, trace: Trace) -> int | None:
