@@ -9,6 +9,7 @@ which it was, and what that takes for granted.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import ClassVar, Literal
 
 import msgspec
@@ -31,6 +32,8 @@ EXPLAINED = 5
 """Suspects that get evidence, from the top."""
 QUOTED = 160
 """Characters of a step that are quoted."""
+LEAD = 4
+"""Words before the first difference that are quoted of a correction."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -137,7 +140,8 @@ def _verdict(
             chances += chance * _within(trace, player.agent, suspicion)
     owners = [step.agent for step in trace.steps]
     order = ranking(chances, owners, agents)
-    because = _evidence(trace, found, played, order[:EXPLAINED])
+    explained = [index for index in order if chances[index] > 0][:EXPLAINED]
+    because = _evidence(trace, found, played, explained)
     made = verdict(trace, method, levelled(chances, order), order=order, evidence=because)
     ranked = sorted(agents.items(), key=lambda item: -item[1])
     return msgspec.structs.replace(
@@ -176,10 +180,25 @@ def _evidence(
             weight=played.shares.values[place],
             shows=in_words(played, place),
         )
-        right = " ".join(found.instead(index).split())[:QUOTED]
+        right = differing(found.instead(index), step.content)
         instead = Evidence(step=index, shows=f"right would have been: {right}")
         made[index] = (share, instead) if right else (share,)
     return made
+
+
+def differing(right: str, said: str) -> str:
+    """What would have been right, from where it parts from what was said; on one line, cut.
+
+    >>> differing("As agreed we add both, 3 plus 4 gives 7.", "As agreed we add both, 3 plus 4 gives 8.")
+    '… 3 plus 4 gives 7.'
+    """
+    words, others = right.split(), said.split()
+    same = sum(
+        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(words, others, strict=False))
+    )
+    start = max(0, same - LEAD)
+    text = " ".join(words[start:])[:QUOTED]
+    return f"… {text}" if start and text else text
 
 
 def in_words(played: Played, place: int) -> str:
@@ -188,7 +207,7 @@ def in_words(played: Played, place: int) -> str:
         round(100 * ends[place])
         for ends in (played.shares.values, played.shares.low, played.shares.high)
     )
-    return played.gain.format(f"{value} ({low} to {high})" if low < high else f"{value}")
+    return played.gain.format(value) + (f" ({low} to {high})" if low < high else "")
 
 
 def _doubts(played: Played) -> tuple[str, ...]:
