@@ -137,12 +137,13 @@ def shown(arguments: list[str], folder: Path, code: int = 0) -> str:
 
 
 def contracts() -> str:
-    """What readers, analyzers, systems and manipulators promise."""
+    """What plug-ins promise, by their kind."""
     promises = [
         ("reader", rules.READER),
         ("analyzer", rules.ANALYZER),
         ("system", rules.REPLAYABLE),
         ("manipulator", rules.MANIPULATOR),
+        ("verdict exporter", rules.VERDICT_EXPORTER),
     ]
     rows = [[kind, f"`{name}`", text] for kind, table in promises for name, text in table.items()]
     return table(["plug-in", "rule", "promise"], rows)

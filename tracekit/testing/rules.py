@@ -79,6 +79,20 @@ MANIPULATOR = {
 """What a manipulator promises."""
 
 
+VERDICT_EXPORTER = {
+    "name": "a name in lower case, digits and dashes",
+    "suffix": "`suffix` is how its files end, with the dot",
+    "writes": "encode gives bytes for every verdict: none, abstentions, text that is not UTF-8",
+    "same-bytes": "the same verdicts give the same bytes, whatever clock and random generators say",
+    "label-blind": "labels are not written",
+    "input-unchanged": "runs and verdicts are not changed",
+    "posts": "requests have a path from its slash on, and a body that is JSON",
+    "no-network": "no socket is opened; sending is not its part",
+    "no-writes": "no file is written, moved or removed",
+}
+"""What an exporter of verdicts promises; `posts` if it has some."""
+
+
 def broken(subject: str, rule: str, detail: str) -> ContractError:
     """The error that says which promise was broken, and how.
 
@@ -90,6 +104,7 @@ def broken(subject: str, rule: str, detail: str) -> ContractError:
         "analyzer": ANALYZER,
         "system": REPLAYABLE,
         "manipulator": MANIPULATOR,
+        "verdict-exporter": VERDICT_EXPORTER,
     }
     promises = kinds[subject.partition(" ")[0]]
     return ContractError(f"{subject} breaks [{rule}] {promises[rule]}: {detail}")
