@@ -10,7 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tracekit.analyzers.intervene.types import Diagnosis, Gain, Round, Session, Tested
+from tracekit.analyzers.intervene.types import (
+    Diagnosis,
+    Gain,
+    Round,
+    Session,
+    Tested,
+    percent,
+)
 from tracekit.replay.types import Action
 from tracekit.report.explain import agent_name
 from tracekit.report.facts import ranges
@@ -76,8 +83,8 @@ def _answer(trace: Trace, diagnosis: Diagnosis) -> str:
         return "No correction of a suspected step makes the run succeed more often"
     who = agent_name(trace, found.hypothesis.agent)
     return (
-        f"{who} at step {found.hypothesis.step}: {found.rate_with:.0%} of {found.n} replays "
-        f"succeed with the step corrected, {found.rate_without:.0%} as recorded"
+        f"{who} at step {found.hypothesis.step}: {percent(found.rate_with)} of {found.n} replays "
+        f"succeed with the step corrected, {percent(found.rate_without)} as recorded"
     )
 
 
@@ -89,9 +96,7 @@ def _line(trace: Trace, one: Tested, limit: int) -> Line:
         step=guess.step,
         agent=agent_name(trace, guess.agent),
         probability=guess.probability,
-        rates=f"{one.rate_with:.0%} / {one.rate_without:.0%} of {one.n}".replace("%", " %")
-        if one.n
-        else "",
+        rates=f"{percent(one.rate_with)} / {percent(one.rate_without)} of {one.n}" if one.n else "",
         difference=signed(one.difference) if one.difference is not None else "",
         reason=one_line(one.reason, 200),
         was=one_line(_said(Action.of(trace.steps[guess.step])), limit),
@@ -131,9 +136,7 @@ def share(estimate: Estimate) -> str:
     >>> share(Estimate(0.5, 0.25, 0.75))
     '50 % (25 to 75)'
     """
-    return f"{estimate.value:.0%}".replace("%", " %") + (
-        f" ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
-    )
+    return f"{percent(estimate.value)} ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
 
 
 # --- the terminal -------------------------------------------------------------------------------
@@ -198,7 +201,7 @@ def _detail(view: Shown) -> list[RenderableType]:
             rows.add_row(
                 Text(str(line.step)),
                 Text(line.agent),
-                Text(f"{line.probability:.0%}"),
+                Text(percent(line.probability)),
                 Text(line.finding, COLOURS[line.finding]),
                 Text(line.rates or line.reason),
                 Text(line.difference),

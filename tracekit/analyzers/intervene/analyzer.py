@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from tracekit.analyzers.intervene.diagnose import diagnose, plan_of
-from tracekit.analyzers.intervene.types import Diagnosis, Finding, Tested
+from tracekit.analyzers.intervene.types import Diagnosis, Finding, Tested, percent
 from tracekit.analyzers.run import abstain
 from tracekit.attribution import Attribution, Cost, Evidence, Method, Suspect
 from tracekit.context import Context
@@ -105,8 +105,8 @@ def _suspect(one: Tested, chance: float) -> Suspect:
     shown = f"{one.finding}: {one.reason}"
     if gain is not None:
         shown = (
-            f"{one.finding}: {one.rate_with:.0%} of {one.n} replays succeed with the step "
-            f"corrected, {one.rate_without:.0%} as recorded"
+            f"{one.finding}: {percent(one.rate_with)} of {one.n} replays succeed with the step "
+            f"corrected, {percent(one.rate_without)} as recorded"
         )
     weight = 0.0 if gain is None else gain.value
     evidence = Evidence(step=guess.step, weight=weight, shows=shown)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from tracekit.analyzers.intervene.types import Diagnosis, Tested
+from tracekit.analyzers.intervene.types import Diagnosis, Tested, percent
 from tracekit.replay.types import Action, Repair, RepairKind
 from tracekit.signals.roles import charged
 from tracekit.trace import Agent, Trace
@@ -32,8 +32,8 @@ def suggestion(trace: Trace, diagnosis: Diagnosis) -> Repair | None:
     kind, target = kind_of(trace, found), agent.role or agent.id
     words = (
         f"{ADVICE[kind].format(target=target)}: at step {found.hypothesis.step} of {trace.id} the "
-        f"step of {found.hypothesis.agent} decided. Corrected, {found.rate_with:.0%} of "
-        f"{found.n} replays succeed, as recorded {found.rate_without:.0%}."
+        f"step of {found.hypothesis.agent} decided. Corrected, {percent(found.rate_with)} of "
+        f"{found.n} replays succeed, as recorded {percent(found.rate_without)}."
     )
     return Repair(kind=kind, target=target, text=words, by=f"intervene:{found.hypothesis.by}")
 

@@ -161,3 +161,12 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag
     """Replays made of recorded runs."""
     rounds: tuple[Round, ...] = ()
     """Repairs and what they are worth; one round, unless more were asked for."""
+
+
+def percent(share: float) -> str:
+    """A share as people write it.
+
+    >>> percent(0.5)
+    '50 %'
+    """
+    return f"{100 * share:.0f} %"

@@ -25,7 +25,7 @@ import msgspec
 
 from tracekit import stats
 from tracekit.analyzers.intervene.branches import Branches, End, Spent
-from tracekit.analyzers.intervene.types import Finding, Hypothesis, Tested
+from tracekit.analyzers.intervene.types import Finding, Hypothesis, Tested, percent
 from tracekit.replay.types import Intervention
 from tracekit.stats import Estimate
 
@@ -105,7 +105,7 @@ def _judged(pairs: Sequence[Pair], rules: Rules) -> tuple[Finding, str]:
     difference, gone = _difference(pairs, rules.level), _progress(pairs, rules.level)
     followed = sum(a.followed for a, _ in pairs) / len(pairs)
     if followed < FOLLOWED:
-        return "inconclusive", f"the correction was followed in {followed:.0%} of the replays"
+        return "inconclusive", f"the correction was followed in {percent(followed)} of the replays"
     if difference.low > 0:
         return "validated", "with the step corrected more replays succeed"
     if gone is not None and gone.value >= PROGRESS and gone.low > 0:
