@@ -108,8 +108,8 @@ def sample(
     Castro et al. (2009); the pairs cut the variance wherever gains fall with the size of the
     coalition. The gains along one order telescope, so the shares of every order, and their mean,
     sum to the gain of all players exactly. Intervals are Student's over pairs. Stops after `most`
-    different coalitions, or when every 95 % interval is no wider than `width` (after `least`
-    pairs). Each coalition is asked for once; when that was all of them, the answer is exact. With
+    different coalitions, or when every 95 % interval is no wider than `width` (looked at after
+    `least` pairs, then after every tenth more). Each coalition is asked for once; when that was all of them, the answer is exact. With
     `groups` (as for `owen`) the members of a group arrive together, which estimates Owen values.
     """
     _check_sampling(players, most)
@@ -117,7 +117,7 @@ def sample(
     whole = (1 << players) - 1
     gain = known(whole) - known(0)
     rng = np.random.default_rng(seed)
-    mean = _Mean(players)
+    mean, look = _Mean(players), least
     while mean.count < 2 or known.calls + 2 * players <= most:
         order = rng.permutation(players) if groups is None else _together(rng, groups)
         mean.add((_arrivals(known, order) + _arrivals(known, order[::-1])) / 2)
@@ -125,8 +125,10 @@ def sample(
             return exact(known, players)
         if known.idle > IDLE:  # all that these orders can ask for is known
             break
-        if mean.count >= least and width and 2 * mean.reach().max() <= width:
-            break
+        if width and mean.count >= look:
+            if 2 * mean.reach().max() <= width:
+                break
+            look = math.ceil(1.1 * look)
     values, reach = mean.value, mean.reach()
     return Shares(
         values=tuple(map(float, values)),
@@ -168,7 +170,7 @@ def sample_sizes(
     ]:
         strata.add(mask, known(mask), once=True)
     rng = np.random.default_rng(seed)
-    rounds, inner = 0, range(2, players - 1)
+    rounds, look, inner = 0, least, range(2, players - 1)
     while inner and (rounds < 2 or known.calls + len(inner) <= most) and known.idle <= IDLE:
         for size in inner:
             mask = sum(1 << int(k) for k in rng.choice(players, size, replace=False))
@@ -176,8 +178,10 @@ def sample_sizes(
         rounds += 1
         if known.calls == 1 << players:
             return exact(known, players)
-        if rounds >= least and width and 2 * strata.estimate()[1].max() <= width:
-            break
+        if width and rounds >= look:
+            if 2 * strata.estimate()[1].max() <= width:
+                break
+            look = math.ceil(1.1 * look)
     values, reach = strata.estimate()
     return Shares(
         values=tuple(map(float, values)),
