@@ -51,7 +51,7 @@ METHODS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("causal", {}),
     ("causal", {"algorithm": "pc"}),
     ("spectrum", {}),
-    ("spectrum", {"formula": "ochiai"}),
+    ("spectrum", {"formula": "famas"}),
     ("compact", {}),
     ("first-error", {}),
     ("constant", {}),

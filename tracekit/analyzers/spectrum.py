@@ -113,8 +113,8 @@ class _Corpus(NamedTuple):
 class Spectrum:
     """Ranks the steps of a failed run by how their actions go with failure in other runs.
 
-    Settings: `formula` (famas, ochiai, tarantula, dstar, kulczynski2) and `coarse` (actions without
-    their gist). It needs a corpus with a passing run of the same task, and abstains without one.
+    Settings: `formula` (ochiai, famas, tarantula, dstar, kulczynski2) and `coarse` (actions without
+    their gist). The formula of the paper is `famas`; its factors favour what agents do often. It needs a corpus with a passing run of the same task, and abstains without one.
     What it states as probabilities are shares of suspicion within the run, which nothing calibrates.
     """
 
@@ -127,7 +127,7 @@ class Spectrum:
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict; the run itself counts as one that failed."""
-        chosen = settings(context, self.name, formula="famas", coarse=False)
+        chosen = settings(context, self.name, formula="ochiai", coarse=False)
         if chosen["formula"] not in FORMULAS:
             known = ", ".join(FORMULAS)
             raise UsageError(f"spectrum has no formula {chosen['formula']!r}; there are {known}")

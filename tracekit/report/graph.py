@@ -163,9 +163,7 @@ def _line(link: Link, boxes: dict[str, Box], nodes: dict[str, Node], red: set[st
         y1, y2 = a.y + HEIGHT // 2, b.y + HEIGHT // 2
         path = f"M{a.x} {y1}C{a.x - 34} {y1} {a.x - 34} {y2} {b.x} {y2}"
     else:
-        x1, y1, x2, y2 = a.x + WIDTH, a.y + HEIGHT // 2, b.x - 4, b.y + HEIGHT // 2
-        bend = (x2 - x1) // 2
-        path = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+        path = _across(a.x + WIDTH, a.y + HEIGHT // 2, b.x - 4, b.y + HEIGHT // 2)
     return Line(
         path=path,
         width=round(1 + 3 * link.stability, 2),
@@ -173,6 +171,21 @@ def _line(link: Link, boxes: dict[str, Box], nodes: dict[str, Node], red: set[st
         arrow=link.mark in ("-->", "o->"),
         blame=link.target in red and link.source in red and a.node.tier >= 0,
     )
+
+
+def _across(x1: int, y1: int, x2: int, y2: int) -> str:
+    """A path to a later tier; over several tiers, between the rows of boxes.
+
+    >>> _across(0, 0, 100, 50)
+    'M0 0C50 0 50 50 100 50'
+    """
+    if x2 - x1 <= GAP + WIDTH // 2:
+        bend = (x2 - x1) // 2
+        return f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+    lane = TOP + HEIGHT + (ROW - HEIGHT) // 2 + max(0, min(y1, y2) - TOP) // ROW * ROW
+    bend = GAP // 2
+    start = f"M{x1} {y1}C{x1 + bend} {y1} {x1 + bend} {lane} {x1 + GAP} {lane}"
+    return f"{start}H{x2 - GAP}C{x2 - bend} {lane} {x2 - bend} {y2} {x2} {y2}"
 
 
 def points(effect: CausalEffect) -> str:

@@ -18,10 +18,10 @@ from tracekit.folds import question_key
 from tracekit.signals.roles import candidates
 from tracekit.trace import Trace
 
-MOST_COLUMNS = 30
+MOST_COLUMNS = 40
 """Columns that phases are merged for, where nothing else is asked."""
-PHASES = 6
-"""Phases to begin with."""
+PHASES = (6, 5, 4, 3)
+"""Phases to begin with, and how far they are merged."""
 RARE = 0.02
 """Share of runs below which a behaviour, or its absence, is too rare for a column."""
 RARE_RUNS = 10
@@ -140,15 +140,15 @@ def tabulate(
 ) -> Table:
     """The table of the runs whose outcome is known, in their order.
 
-    Without `phases` there are six, or fewer where that would give more than `most` columns.
+    Without `phases` there are six, or fewer, down to three, where that would give more than `most`
+    columns.
     `variant` names the variant of the system that made a run.
     """
     runs = [trace for trace in traces if trace.failed is not None and trace.steps]
     by_role = named_by_role(runs)
     usual = Usual(runs, by_role=by_role)
     shown = [observe(run, usual) for run in runs]
-    asked = range(phases, phases - 1, -1) if phases is not None else range(PHASES, 0, -1)
-    for count in asked:
+    for count in PHASES if phases is None else (phases,):
         layout = Layout(_phases(runs, count), by_role, (), usual)
         layout, values = _columns(layout, runs, shown)
         if len(layout.columns) <= most:
