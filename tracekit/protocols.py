@@ -51,7 +51,8 @@ class Analyzer(Protocol):
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[str]]
-    """What it needs beyond one trace: of `trace`, `corpus`, `replay`, `llm`, `model`."""
+    """What it needs beyond one trace: of `trace`, `corpus`, `replay`, `llm`, `model`. One that
+    needs `llm` is asked about several traces at once, from several threads."""
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict on `trace`, assuming that it failed; abstains rather than guesses."""

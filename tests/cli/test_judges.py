@@ -257,3 +257,23 @@ def test_a_judge_needs_a_server(run, benchmark):
     ran = run("eval", "who-and-when", "--data", data, "-m", "judge:a2p")
     assert ran.code == 2
     assert "--llm" in ran.err
+
+
+def test_the_annotator_is_scored_by_its_modes(run, tmp_path):
+    """MAST labels whole runs: no step and no agent is right or wrong, modes are."""
+    for i in range(4):
+        layouts.mast(tmp_path, f"p{i}", f"How many {i}?", ["Step repetition"])
+    said = {
+        "summary": "",
+        "completed": False,
+        "modes": [{"mode": "FM-1.3", "step": 0, "quote": ""}],
+    }
+    with ChatServer([Reply(text=json.dumps(said))]) as server:
+        asked = ["--data", tmp_path, "-m", "judge:mast", "--model", "m", "--llm", server.url]
+        ran = run("eval", "mast", "--folds", 2, "--json", *asked)
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    row = next(row for row in found["rows"] if row["method"] == "judge:mast")
+    assert (row["failed"], row["abstained"]) == (0, 0)
+    assert row["cells"]["mode_micro"]["value"] == 1.0
+    assert "step" not in row["cells"]
