@@ -1,12 +1,14 @@
 """Shapley values and performance causal inversion, where the truth is known: the sandbox.
 
     python benchmarks/shapley.py faults [--runs 6] [--faults 1] [--processes 2]
+    python benchmarks/shapley.py repeats [--runs 6] [--processes 2]
     python benchmarks/shapley.py sampling [--games 200]
     python benchmarks/shapley.py cost
 
 `faults` injects one fault, or two in different agents, into successful runs of every family that
 runs without processes, under every topology, and asks who is to blame for those that fail. Runs are
-told apart by who did something wrong in them, by the sandbox's own check of every step. `sampling`
+told apart by who did something wrong in them, by the sandbox's own check of every step. `repeats` runs
+every task 36 times and explains the failures by the other runs alone, without replay. `sampling`
 holds estimated shares and their intervals against exact ones; `cost` measures solvers and replays.
 Tables are printed as Markdown.
 """
@@ -142,6 +144,52 @@ def _says(
         rests[step.agent] += reached[step.index]
     found["inverted graph (no replay)"] = sorted(everyone, key=lambda a: -rests[a]), None
     return found
+
+
+def repeats(task: tuple[tuple[str, str], int, int]) -> list[Row]:
+    """Failures of tasks that were run often, explained by their repeats alone."""
+    place, tasks, count = task
+    system, rows = Sandbox(*place), []
+    for question in islice(system.tasks(SEED), tasks):
+        runs = tuple(system.run(question, number) for number in range(count))
+        for trace in [run for run in runs if run.failed][:FAILURES]:
+            natural = Injected(
+                clean=trace, trace=trace, faults=(), interventions=(), manipulator="none", seed=0
+            )
+            decisive = label(system, natural).decisive
+            if decisive is None:
+                continue
+            says = {}
+            for name, method, given in REPEATED:
+                verdict = attribute(trace, method, context=Context(corpus=runs), **given)
+                blamed = [agent for agent, chance in verdict.agents.items() if chance > 0]
+                says[name] = (blamed, verdict.top.step if verdict.top else None)
+            agent = trace.steps[decisive.step].agent
+            rows.append(
+                {"says": says, "struck": [agent], "decisive": agent, "decisive_step": decisive.step}
+            )
+    return rows
+
+
+FAILURES = 4
+"""Failures of a task that are explained."""
+REPEATED: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("recorded, bottleneck", "shapley", {"value": "recorded"}),
+    ("recorded, shares alone", "shapley", {"value": "recorded", "score": "shapley"}),
+    ("spectrum", "spectrum", {}),
+    ("compact", "compact", {}),
+    ("first speaker", "first-speaker", {}),
+    ("last speaker", "last-speaker", {}),
+    ("random", "random", {}),
+)
+
+
+def report_repeats(rows: list[Row]) -> str:
+    """Who is named from repeats."""
+    lines = [_line(way, rows, 1) for way in rows[0]["says"]]  # type: ignore[attr-defined]
+    head = ["natural failures", "n", "decisive agent first %", "decisive step %"]
+    lines = [line[:3] + line[4:] for line in lines]
+    return table(head, lines)
 
 
 def share(hits: Sequence[bool]) -> str:
@@ -345,7 +393,7 @@ def _best(work: Callable[[], object], times: int = 7) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["faults", "sampling", "cost"])
+    parser.add_argument("what", choices=["faults", "repeats", "sampling", "cost"])
     parser.add_argument("--runs", type=int, default=6, help="clean runs a family and topology")
     parser.add_argument("--faults", type=int, default=1, choices=[1, 2])
     parser.add_argument("--games", type=int, default=200)
@@ -358,11 +406,12 @@ def main() -> None:
         print(report_solvers())
         return
     places = [(f, t) for f in FAMILIES if f != "programs" for t in TOPOLOGIES]
-    tasks = [(place, options.runs, options.faults) for place in places]
+    work, last = (repeats, 36) if options.what == "repeats" else (measure, options.faults)
+    tasks = [(place, options.runs, last) for place in places]
     began = time.perf_counter()
     with ProcessPoolExecutor(options.processes) as pool:
-        rows = [row for part in pool.map(measure, tasks) for row in part]
-    print(report_faults(rows, options.faults))
+        rows = [row for part in pool.map(work, tasks) for row in part]
+    print(report_repeats(rows) if work is repeats else report_faults(rows, options.faults))
     print(f"{len(rows)} failures, {time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
