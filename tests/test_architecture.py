@@ -64,6 +64,7 @@ ROOMS_OF = {
 """Third-party libraries of the core, and who may import them."""
 
 HEAVY_ROOMS_OF = {
+    "causallearn": ["tracekit.analyzers.causal"],
     "huggingface_hub": ["tracekit_models"],
     "onnxruntime": ["tracekit.encoder"],
     "openai": ["tracekit.llm"],
