@@ -205,6 +205,15 @@ def test_a_reader_learns_who_and_where_and_what_is_fixed():
     assert "agents and modes are not to be compared" in text  # another method made the baseline
 
 
+def test_failures_without_a_verdict_are_told():
+    trace = make_trace("r", [("A", "all well")])
+    (one,) = judged([(trace, attribute(trace, "first-error"))])
+    assert one.verdict.top is None
+    decision = decide([one], None, ["agent:A"])
+    assert decision.passed
+    assert decision.notes == ("no verdict on 1 failures: rules on agents and modes pass them over",)
+
+
 def hostile():
     """A failure whose every word wants to be a command of the runner, or markup."""
     evil = f"x\n::set-output name=a::b\n##[add-mask]y | [x](http://z) <img src=q> {HOSTILE}"

@@ -8,12 +8,11 @@ from typing import Any
 
 import msgspec
 
-from tracekit.attribution import Method
 from tracekit.errors import InputError
 from tracekit.export.verdicts.judged import Judged
 from tracekit.gate import rules
 from tracekit.gate.baseline import Baseline
-from tracekit.gate.rules import Hit
+from tracekit.gate.rules import Hit, Runs
 from tracekit.report.explain import explain
 from tracekit.report.facts import pointer
 from tracekit.report.visible import one_line
@@ -97,7 +96,7 @@ def decide(
         outcomes={status: counted[status] for status in ("failure", "success", "unknown")},
         baseline=None if base is None else {"runs": base.runs, "failures": base.failures},
         fixed=() if base is None else _fixed(base, runs.now),
-        notes=tuple(_notes(base, runs.now.method, counted["unknown"])),
+        notes=tuple(_notes(runs, counted["unknown"])),
         config=config or {},
     )
 
@@ -127,15 +126,18 @@ def _fixed(base: Baseline, now: Baseline) -> tuple[str, ...]:
     )
 
 
-def _notes(base: Baseline | None, method: Method | None, unknown: int) -> list[str]:
+def _notes(runs: Runs, unknown: int) -> list[str]:
+    """What was not looked at, and what must not be compared."""
     found = []
     if unknown:
         found.append(f"left out: {unknown} of unknown outcome (--outcome-from says who knows)")
-    if base is not None and base.method is not None and method is not None:
-        was, now = ((m.name, m.version, m.model) for m in (base.method, method))
-        if was != now:
-            found.append(
-                f"the baseline was attributed by {base.method.name} {base.method.version}, this by "
-                f"{method.name} {method.version}: agents and modes are not to be compared"
-            )
+    silent = sum(one.verdict.top is None for one in runs.failed)
+    if silent:
+        found.append(f"no verdict on {silent} failures: rules on agents and modes pass them over")
+    was, now = runs.base.method if runs.base else None, runs.now.method
+    if was and now and (was.name, was.version, was.model) != (now.name, now.version, now.model):
+        found.append(
+            f"the baseline was attributed by {was.name} {was.version}, this by {now.name} "
+            f"{now.version}: agents and modes are not to be compared"
+        )
     return found
