@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --editable
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types build docs fuzz train-linear train-compact dataset-injected lock clean
+.PHONY: help demo test lint types build docs fuzz train-linear train-compact train-prm dataset-injected lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,10 @@ train-compact: $(VENV)/.dev ## refit compact from $TRACEKIT_DATA and 5,000 injec
 	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.compact.pretrain $(PRETRAINING) \
 		--data "$$TRACEKIT_DATA"
 	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.compact.train --data "$$TRACEKIT_DATA"
+
+train-prm: $(VENV)/.dev ## refit prm from $TRACEKIT_DATA and runs of the sandbox
+	@: "$${TRACEKIT_DATA:?is not set}"
+	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.prm.ship --data "$$TRACEKIT_DATA"
 
 dataset-injected: $(VENV)/.dev ## 50,000 failures with known causes in datasets/injected; 20 minutes (FAILURES=50000)
 	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n $(FAILURES) -o datasets/injected

@@ -292,7 +292,8 @@ def _compare(runs: Sequence[Run], given: argparse.Namespace) -> None:
         own: dict[str, list[int]] = {}
         for n, run in enumerate(runs):
             own.setdefault(run.example.problem, []).append(n)
-        best = np.mean([_drawn(runs, rows, deals[0], {}, given.draws)[2] for rows in own.values()])
+        enough = [rows for rows in own.values() if len(rows) >= DRAWN]
+        best = np.mean([_drawn(runs, rows, deals[0], {}, given.draws)[2] for rows in enough])
         print(
             f"| {name} | {' | '.join(f'{cell:.3f}' for cell in cells)} | {loss:.4f} | {100 * best:.1f} |",
             flush=True,

@@ -11,6 +11,7 @@ import pytest
 
 from tracekit.analyzers.linear import Linear, shipped
 from tracekit.analyzers.models import save_model
+from tracekit.prm.model import Prm
 from tracekit.testing.hub_server import HubServer
 
 CARD = "---\nlicense: apache-2.0\nlibrary_name: mas-tracekit\n---\n# A model\n"
@@ -150,6 +151,24 @@ def test_a_model_on_the_hub_attributes(hub, tracekit, linear, tmp_path):
     start = len(hub.requests)
     assert tracekit("attribute", "run.json", "--json", "-q").code == 0
     assert paths(hub, start) == [], "no socket without a repository"
+
+
+def test_values_on_the_hub_score(hub, tracekit, tmp_path):
+    folder = tmp_path / "values"
+    save_model(Prm(), folder, definition="outcome-only", card=CARD)
+    assert tracekit("push", "prm", folder, "ada/values").code == 0
+    assert tracekit("push", "linear", folder, "ada/values").code == 3
+    log = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "5"}]
+    (tmp_path / "run.json").write_text(json.dumps(log))
+    here = tracekit("score", "run.json", "--model", folder, "--json", "-q")
+    there = tracekit("score", "run.json", "--model", "ada/values", "--json", "-q")
+    shipped = tracekit("score", "run.json", "--json", "-q")
+    assert here.code == 0, here.err
+    assert there.out == here.out == shipped.out
+    hub.corrupt.add("prm.safetensors")
+    damaged = tracekit("score", "run.json", "--model", "ada/values", HF_HOME=str(tmp_path / "new"))
+    assert damaged.code == 3
+    assert "damaged" in damaged.err
 
 
 def test_without_a_token_nothing_is_sent(hub, tracekit, linear):

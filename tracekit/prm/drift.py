@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 COVERED = 0.99
-"""Share of training prefixes within the limit."""
+"""Share of training prefixes, and of whole training runs, within the limit."""
 CUT = 6.0
 """A column counts as that many deviations at most."""
 STEPS = (2, 4, 8, 16, 32)
@@ -93,29 +93,45 @@ def fit(rows: Sequence[np.ndarray], systems: Sequence[str]) -> Detector:
     for s, name in enumerate(names):
         means = _means([run for run, owner in zip(rows, systems, strict=True) if owner == name])
         for b in range(kinds):
-            found = means[b] if len(means[b]) else means[_nearest(means, b)]
+            near = b if len(means[b].rows) else _nearest(means, b)
+            found, ends = means[near]
             centres[s, b] = found.mean(axis=0)
             deviations[s, b] = np.maximum(found.std(axis=0), FLOOR)
             far = np.clip((found - centres[s, b]) / deviations[s, b], -CUT, CUT)
-            limits[s, b] = max(1.0, np.quantile(np.sqrt(np.square(far).mean(axis=1)), COVERED))
+            distance = np.sqrt(np.square(far).mean(axis=1))
+            whole = distance[ends] if ends.any() else distance
+            limits[s, b] = max(1.0, np.quantile(distance, COVERED), np.quantile(whole, COVERED))
     return Detector(names, centres, deviations, limits)
 
 
-def _means(runs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Mean rows of all prefixes of at least one step, by bucket of length."""
+class Means(NamedTuple):
+    """Mean rows of prefixes of about one length."""
+
+    rows: np.ndarray
+    """(prefixes, columns)"""
+    ends: np.ndarray
+    """Whether a prefix is the whole run, (prefixes,)."""
+
+
+def _means(runs: Sequence[np.ndarray]) -> list[Means]:
+    """Those of all prefixes of at least one step, by bucket of length."""
     found: list[list[np.ndarray]] = [[] for _ in range(len(STEPS) + 1)]
+    ends: list[list[bool]] = [[] for _ in range(len(STEPS) + 1)]
     for run in runs:
         means = np.cumsum(run, axis=0) / np.arange(1, len(run) + 1)[:, None]
         for n in range(1, len(run)):
             found[_bucket(n)].append(means[n])
-    return [np.array(each) for each in found]
+            ends[_bucket(n)].append(n == len(run) - 1)
+    return [
+        Means(np.array(rows), np.array(is_end)) for rows, is_end in zip(found, ends, strict=True)
+    ]
 
 
 def _bucket(steps: int) -> int:
     return int(np.searchsorted(STEPS, steps))
 
 
-def _nearest(means: Sequence[np.ndarray], bucket: int) -> int:
+def _nearest(means: Sequence[Means], bucket: int) -> int:
     """The filled bucket nearest to an empty one, the shorter of two."""
-    filled = [b for b in range(len(means)) if len(means[b])]
+    filled = [b for b in range(len(means)) if len(means[b].rows)]
     return min(filled, key=lambda b: (abs(b - bucket), b))

@@ -102,14 +102,14 @@ def _figures(
         [at_share(v, 1.0) for v in held.values], good.astype(float).tolist(), repeats=500
     )
     return Figures(
-        auroc=tuple(_interval(values, good, groups) for values in shares),
+        auroc=tuple(interval(values, good, groups) for values in shares),
         length=tuple(max(auroc(x, good), auroc(-x, good)) for x in lengths),
         error=ends.error,
         expected=ends.expected,
     ), None
 
 
-def _interval(values: np.ndarray, good: np.ndarray, groups: Sequence[np.ndarray]) -> Estimate:
+def interval(values: np.ndarray, good: np.ndarray, groups: Sequence[np.ndarray]) -> Estimate:
     """AUROC with its interval from drawing problems again."""
     rng = np.random.default_rng(0)
     drawn = []
