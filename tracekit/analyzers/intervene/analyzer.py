@@ -20,8 +20,10 @@ ODDS: Mapping[Finding, float] = {
     "inconclusive": 1.0,
     "refuted": 0.05,
 }
-"""How much more often a finding comes up for the decisive step than for another one. Measured in
-the sandbox (docs/benchmarks.md, Interventions) and rounded towards 1, for other systems differ."""
+"""What a finding makes of the odds of a step. In the sandbox, without common seeds and n = 32, steps
+that matter are validated 100 times and partially validated 3 times as often as steps that do not,
+and refuted less than 0.05 times as often (docs/benchmarks.md, Interventions). The first two are
+rounded towards 1, as other systems differ; a step that replays tell nothing of keeps its odds."""
 
 
 class Intervene:
