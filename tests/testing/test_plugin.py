@@ -10,15 +10,12 @@ import pytest
 from tracekit.errors import InputError
 from tracekit.gate.baseline import read
 from tracekit.store import write_traces
-from tracekit.testing import plugin
 from tracekit.testing.runs import Runs
 from tracekit.testing.traces import make_trace
 from tracekit.trace import Outcome, Task
-from tracekit_cli import entry
 
 pytest_plugins = ["pytester"]
-
-assert plugin  # imported for good: what an inner session imports, it forgets
+"""Inner sessions are processes of their own: in this one, pytester forgets what they imported."""
 
 
 def run(id, status, *said, task=None):
@@ -41,6 +38,9 @@ def project(pytester):
 
 
 MARKED = """
+import os
+import sys
+
 import pytest
 
 @pytest.mark.tracekit
@@ -56,20 +56,23 @@ def test_each(tracekit_trace, attribute):
     assert tracekit_trace.failed is False, verdict
 
 def test_other():
-    pass
+    assert "tracekit_cli.pytest_door" in sys.modules
+    assert ("tracekit" in sys.modules) is ("tracekit.testing.plugin" in sys.modules)
+    assert ("tracekit" in sys.modules) is (os.environ.get("OPEN") == "yes")
 """
 
 
-def test_closed_it_skips_what_is_marked_and_nothing_else(project):
+def test_closed_it_skips_what_is_marked_and_loads_nothing(project):
     project.makepyfile(MARKED)
-    result = project.runpytest_inprocess("-rs")
+    result = project.runpytest_subprocess("-rs")
     result.assert_outcomes(passed=1, skipped=3)
     result.stdout.fnmatch_lines(["*runs with --tracekit only*"])
 
 
-def test_open_it_tests_each_run_and_says_why_one_fails(project):
+def test_open_it_tests_each_run_and_says_why_one_fails(project, monkeypatch):
+    monkeypatch.setenv("OPEN", "yes")
     project.makepyfile(MARKED)
-    result = project.runpytest_inprocess("--tracekit")
+    result = project.runpytest_subprocess("--tracekit")
     result.assert_outcomes(passed=3, failed=2)
     result.stdout.fnmatch_lines(
         [
@@ -86,7 +89,7 @@ def test_open_it_tests_each_run_and_says_why_one_fails(project):
 def test_a_suite_without_runs_is_not_green(project):
     project.makepyfile("def test_each(tracekit_trace):\n    pass\n")
     (project.path / "runs" / "runs.jsonl").unlink()
-    result = project.runpytest_inprocess("--tracekit")
+    result = project.runpytest_subprocess("--tracekit")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*there is no run to test in runs*"])
 
@@ -95,31 +98,28 @@ def test_a_log_that_cannot_be_read_is_not_passed_over(project):
     project.makepyfile("def test_each(tracekit_trace):\n    pass\n")
     path = project.path / "runs" / "runs.jsonl"
     path.write_bytes(path.read_bytes() + b'{"schema": "tracekit/trace/1", "id": 3}\n')
-    result = project.runpytest_inprocess("--tracekit")
+    result = project.runpytest_subprocess("--tracekit")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*runs.jsonl:3: error: *"])
 
 
 def test_a_wrong_key_of_the_configuration_ends_the_session(project):
     project.makepyprojecttoml('[tool.tracekit]\nlog = ["runs"]\n')
-    result = project.runpytest_inprocess("--tracekit")
+    result = project.runpytest_subprocess("--tracekit")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*no key is named 'log'; did you mean 'logs'?*"])
 
 
-def test_the_baseline_of_the_gate_is_that_of_the_tests(project, capfd):
-    project.makepyfile(
-        "def test_ratchet(tracekit_runs):\n    tracekit_runs.assert_no_new_failures()\n"
-    )
+def test_the_baseline_of_the_gate_is_that_of_the_tests(project):
+    project.makepyfile("def test_ratchet(tracekit_runs): tracekit_runs.assert_no_new_failures()\n")
     base = project.path / "base.json"
-    assert (
-        entry.main(["gate", str(project.path / "runs"), "--baseline", str(base), "--accept"]) == 0
-    )
+    command = [sys.executable, "-m", "tracekit_cli", "gate", "--baseline", str(base), "--accept"]
+    subprocess.run(command, cwd=project.path, check=True, capture_output=True)
     assert read(base).failures == 1
-    result = project.runpytest_inprocess("--tracekit", "--tracekit-baseline", str(base))
+    result = project.runpytest_subprocess("--tracekit", "--tracekit-baseline", str(base))
     result.assert_outcomes(passed=1)
     write_traces([run("good", "failure"), run("bad", "failure")], project.path / "runs/runs.jsonl")
-    result = project.runpytest_inprocess("--tracekit", "--tracekit-baseline", str(base))
+    result = project.runpytest_subprocess("--tracekit", "--tracekit-baseline", str(base))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*good: 1 of 1 run failed; 0 of 1 run*"])
 
@@ -187,11 +187,6 @@ def test_the_door_imports_nothing(tmp_path):
         [sys.executable, "-c", IMPORTED], capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert json.loads(done.stdout) == ["tracekit_cli", "tracekit_cli.pytest_door"]
-
-
-def test_closed_the_library_is_never_loaded(project):
-    project.makepyfile("import sys\ndef test_it():\n    assert 'tracekit' not in sys.modules\n")
-    project.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_the_shipped_values_are_found_by_name():
