@@ -115,7 +115,8 @@ class Verdicts:
         with boundary(what, path) as failure:
             verdict = attribute(trace, method, context=context, even_success=request.all)
             if verdict.failed:
-                return verdict, Problem(what=f"{what}: {verdict.abstained}", path=path)
+                told = f"{method.name}, {trace.id}: {verdict.abstained}"
+                return verdict, Problem(what=told, path=path)
             return verdict, None
         assert failure.problem is not None
         return abstain(trace, Method(name=method.name), failure.problem.what), failure.problem
@@ -147,7 +148,7 @@ class Verdicts:
         return (
             f"{self.total} runs: {count['failure']} failed, {count['success']} succeeded ({blamed}), "
             f"{count['unknown']} of unknown outcome (verdicts hold if they failed)"
-            + (f"; {self.failed} judgements failed" if self.failed else "")
+            + (f"; {self.failed} judgement{'s' * (self.failed > 1)} failed" if self.failed else "")
         )
 
     def _explained(self, pair: Pair) -> bool:

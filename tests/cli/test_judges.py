@@ -87,7 +87,7 @@ def test_repeats_agree(run, traces, oracle):
     ran = run("attribute", traces, *JUDGE, "--llm", oracle.url, "--json", "--repeat", 3)
     assert all(line["votes"] == {"asked": 3, "step": 3, "agent": 3} for line in verdicts(ran))
     table = run("attribute", traces, *JUDGE, "--llm", oracle.url, "--repeat", 3, "--top", 1)
-    assert "3 of 3 judgements" in table.out
+    assert "of 3 judgements 3 name this step, 3 this agent" in table.out
 
 
 def test_a_cache_asks_only_what_is_new(run, traces, oracle, tmp_path):
@@ -163,7 +163,7 @@ def test_a_broken_judgement_is_told_and_the_rest_goes_on(run, traces):
     assert ran.code == 3
     assert [line["trace_id"] for line in lines if line.get("failed")] == ["run-105"]
     assert "run-105: InvalidAnswer" in ran.err.replace("the judgement failed: ", "")
-    assert "1 judgements failed" in ran.err
+    assert "1 judgement failed" in ran.err
 
 
 def test_killed_and_started_again_nothing_is_lost_or_paid_twice(traces, oracle, tmp_path, run):

@@ -93,10 +93,11 @@ def _asked(verdict: Attribution) -> list[tuple[str, str]]:
     votes, cost = verdict.votes, verdict.cost
     facts: list[tuple[str, str]] = []
     if votes is not None:
-        words = f"{votes.step} of {votes.asked} judgements name this step, {votes.agent} this agent"
-        counts = ((votes.abstained, "name nobody"), (votes.failed, "failed"))
-        words += "".join(f", {count} {what}" for count, what in counts if count)
-        facts.append(("Agreement", words))
+        named = [(votes.step, "name this step"), (votes.agent, "this agent")]
+        counts = [(votes.abstained, "name nobody"), (votes.failed, "failed")]
+        told = (named if verdict.top else []) + [(n, what) for n, what in counts if n]
+        words = ", ".join(f"{count} {what}" for count, what in told)
+        facts.append(("Agreement", f"of {votes.asked} judgements {words}"))
     if cost.calls:
         calls = "1 call" if cost.calls == 1 else f"{cost.calls:,} calls"
         money = f", ${cost.money:.4g}" if cost.money else ""

@@ -87,7 +87,7 @@ class Graph(msgspec.Struct, frozen=True):
 
 
 class AigRaw(Judge):
-    """First rung: an LLM reads the numbered log as it is."""
+    """AIG, rung 1: an LLM reads the numbered log as it is."""
 
     name: ClassVar[str] = "judge:aig-raw"
     prompts: ClassVar = (READ,)
@@ -98,7 +98,7 @@ class AigRaw(Judge):
 
 
 class AigStructured(Judge):
-    """Second rung: neighbouring steps of one speaker are merged; no model is needed for that."""
+    """AIG, rung 2: an LLM reads the log with neighbouring steps of one speaker merged."""
 
     name: ClassVar[str] = "judge:aig-structured"
     prompts: ClassVar = (READ,)
@@ -109,7 +109,7 @@ class AigStructured(Judge):
 
 
 class AigGraph(Judge):
-    """Third rung: one call draws an influence graph, a second one reads it beside the log."""
+    """AIG, rung 3: one call draws an influence graph, a second one reads it beside the log."""
 
     name: ClassVar[str] = "judge:aig-graph"
     prompts: ClassVar = (ANNOTATE, READ)

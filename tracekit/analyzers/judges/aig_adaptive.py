@@ -132,7 +132,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Aig(Judge):
-    """An LLM agent builds an influence graph under criticism, a second one reads it to the step.
+    """AIG, the last rung: an agent builds an influence graph, another one reads it to the step.
 
     Settings: `build_turns` and `read_turns`, the most turns of the two agents.
     """

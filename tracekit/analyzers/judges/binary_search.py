@@ -77,7 +77,7 @@ class BinarySearch(Judge):
 
 
 class BinarySearchCode(Judge):
-    """The same as the released code does it: the whole range is shown, and a half is asked for."""
+    """Binary search as the released code does it: all that is left is shown, a half asked for."""
 
     name: ClassVar[str] = "judge:binary-search-code"
     prompts: ClassVar = (HALF,)
