@@ -8,7 +8,8 @@ run as if it had been given: a message that was ignored. A measure is asked how 
 rests on it, in both runs; AUC is the chance that it says less where it was ignored.
 
 *Lazy agents.* A worker is replaced by one who only repeats what it was last told. AUC is the chance
-that it gets less credit than the same worker in the same run had.
+that it gets less credit than the same worker in the same run had; `model` is left out, it would have
+to score every message of every run.
 
 Tasks of seeds from 1,000 on, which the model is not trained on; intervals by bootstrap over tasks.
 """
@@ -35,7 +36,7 @@ from tracekit.replay.sandbox.view import View
 from tracekit.replay.types import Action, Checkpoint, Intervention
 from tracekit.stats import bootstrap
 from tracekit.trace import Step, Trace
-from tracekit_models.influence.train import HELD, train
+from tracekit_models.influence.train import HELD, VOICE, train
 
 SKILL = 0.95
 
@@ -51,7 +52,7 @@ class Pair(NamedTuple):
     reader: int
 
 
-def pairs(wanted: int, seed: int) -> Iterator[Pair]:
+def pairs(wanted: int, seed: int, voice: dict[str, Any]) -> Iterator[Pair]:
     """Pairs from all families and topologies in turn, one a run."""
     number = HELD + seed
     found = 0
@@ -59,7 +60,7 @@ def pairs(wanted: int, seed: int) -> Iterator[Pair]:
         for family in sorted(FAMILIES):
             for topology in sorted(TOPOLOGIES):
                 number += 1
-                sandbox = Sandbox(family, topology, skill=SKILL)
+                sandbox = Sandbox(family, topology, skill=SKILL, **voice)
                 trace = sandbox.run(next(sandbox.tasks(seed=number)), seed=number)
                 rng = np.random.default_rng(number)
                 made = list(planted(sandbox, trace, rng))
@@ -130,35 +131,38 @@ def interval(good: Sequence[float], bad: Sequence[float], groups: Sequence[str])
 def ignored_table(found: Sequence[Pair], measures: dict[str, Measured]) -> list[dict[str, Any]]:
     """Print and return a row a measure."""
     print(f"\n{len(found)} used and {len(found)} ignored messages\n")
-    print("| measure | AUC % | called ignored where it was | where it was used | ms a run |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| measure | AUC % | of shares % | called ignored where it was | where used | ms |")
+    print("| --- | --- | --- | --- | --- | --- |")
     rows = []
     groups = [pair.task for pair in found]
     for name, measure in measures.items():
         began = time.perf_counter()
-        used = [
-            measure(pair.used, {pair.reader}).share[pair.reader, pair.message] for pair in found
-        ]
-        lost = [
-            measure(pair.ignored, {pair.reader}).share[pair.reader, pair.message] for pair in found
-        ]
+        seen = [(found_in(measure, p.used, p), found_in(measure, p.ignored, p)) for p in found]
         spent = 1000 * (time.perf_counter() - began) / (2 * len(found))
-        area = interval(used, lost, groups)
+        good, bad = ([pair[k][0] for pair in seen] for k in (0, 1))
+        used, lost = ([pair[k][1] for pair in seen] for k in (0, 1))
+        area, shares = interval(good, bad, groups), interval(used, lost, groups)
         caught = bootstrap([float(x < IGNORED) for x in lost], groups)
         false = bootstrap([float(x < IGNORED) for x in used], groups)
-        print(
-            f"| {name} | {cell(area)} | {told(caught)} | {told(false)} | {spent:.1f} |", flush=True
-        )
+        cells = [cell(area), cell(shares), told(caught), told(false), f"{spent:.1f}"]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
         by = {
             family: auc_of(
-                [u for u, p in zip(used, found, strict=True) if p.family == family],
-                [x for x, p in zip(lost, found, strict=True) if p.family == family],
+                [x for x, p in zip(good, found, strict=True) if p.family == family],
+                [x for x, p in zip(bad, found, strict=True) if p.family == family],
             )
             for family in sorted({pair.family for pair in found})
         }
-        print("|  | " + ", ".join(f"{k} {100 * v:.0f}" for k, v in by.items()) + " | | | |")
+        print("|  | " + ", ".join(f"{k} {100 * v:.0f}" for k, v in by.items()) + " | | | | |")
         rows.append({"measure": name, "auc": area, "caught": caught.value, "false": false.value})
     return rows
+
+
+def found_in(measure: Measured, trace: Trace, pair: Pair) -> tuple[float, float]:
+    """How much of the turn rests on the message: in units of the measure, and as a share."""
+    made = measure(trace, {pair.reader})
+    at = pair.reader, pair.message
+    return float(made.raw[at]), float(made.share[at])
 
 
 def cell(found: Sequence[float]) -> str:
@@ -252,18 +256,21 @@ def main() -> int:
     """Print the tables, and write them as JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="folder of the scoring model; left out without")
-    parser.add_argument("--steps", type=int, default=600, help="of training, when it is absent")
+    parser.add_argument("--steps", type=int, default=300, help="of training, when it is absent")
     parser.add_argument("--pairs", type=int, default=300, help="messages used and ignored")
     parser.add_argument("--workers", type=int, default=100, help="diligent and lazy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--voices", action="store_true", help="many ways to say one thing")
     asked = parser.parse_args()
+    voice = {} if asked.voices else VOICE
     measures: dict[str, Measured] = {
         "overlap": lambda trace, some: influence_of(trace, "overlap", None, some),
         "embedding": lambda trace, some: influence_of(trace, "embedding", None, some),
         "the message before": recency,
         "random": chance,
     }
+    quick = dict(measures)
     if asked.model is not None:
         if not asked.model.exists():
             print(f"training: {train(asked.model, asked.steps)}", file=sys.stderr)
@@ -273,8 +280,8 @@ def main() -> int:
             **measures,
         }
     found = {
-        "ignored": ignored_table(list(pairs(asked.pairs, asked.seed)), measures),
-        "lazy": lazy_table(list(lazy_runs(asked.workers, asked.seed)), measures),
+        "ignored": ignored_table(list(pairs(asked.pairs, asked.seed, voice)), measures),
+        "lazy": lazy_table(list(lazy_runs(asked.workers, asked.seed)), quick),
         "limits": {"ignored": IGNORED, "lazy": LAZY},
     }
     if asked.json is not None:
