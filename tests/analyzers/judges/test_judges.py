@@ -234,6 +234,17 @@ def test_what_is_asked_is_stated(serve, asking):
     assert found.method.settings["temperature"] == 0.5
 
 
+def test_fields_that_a_server_refuses_can_be_left_out(serve, asking):
+    server = serve(Oracle(RUNS))
+    limit = {"max_completion_tokens": 900}
+    context = asking(server, temperature=None, max_tokens=None, params=limit)
+    judged(RUNS[1], context, "judge:all-at-once")
+    body = server.calls[0].body
+    assert "temperature" not in body
+    assert "max_tokens" not in body
+    assert body["max_completion_tokens"] == 900
+
+
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
