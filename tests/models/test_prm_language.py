@@ -9,9 +9,12 @@ pytest.importorskip("peft")
 
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 
+from tracekit.errors import InputError  # noqa: E402
+from tracekit.protocols import ValueFunction  # noqa: E402
 from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace  # noqa: E402
 from tracekit_models.prm.language import Backbone, Lora, trainable  # noqa: E402
 from tracekit_models.prm.language_train import Recipe, score, train  # noqa: E402
+from tracekit_models.prm.stored import LanguageValues, Settings  # noqa: E402
 from tracekit_models.prm.windows import Reader  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft
@@ -146,3 +149,25 @@ def test_windows_value_every_message_once(tokenizer):
 def test_messages_must_fit_windows(tokenizer):
     with pytest.raises(ValueError, match="do not fit"):
         Reader(tokenizer, 20, 16)
+
+
+def test_saved_and_loaded_it_values_runs_as_before(tokenizer, tmp_path):
+    base = tmp_path / "base"
+    body("qwen3").save_pretrained(base)
+    backbone = Backbone(length=64, longest=16, lora=Lora(rank=4, alpha=8))
+    model = train(
+        transformers.AutoModel.from_pretrained(base), tokenizer, RUNS[:4], backbone=backbone,
+        recipe=Recipe(epochs=2, rate=5e-3, gather=1), device="cpu",
+    )  # fmt: skip
+    values = LanguageValues(model, tokenizer, Settings(base=str(base), backbone=backbone))
+    values.save(tmp_path / "prm")
+    again = LanguageValues.load(tmp_path / "prm")
+    assert isinstance(again, ValueFunction)
+    whole = run(0, good=True, steps=8)
+    np.testing.assert_allclose(again.values(whole), values.values(whole), atol=1e-6)
+    running = again.begin(whole)
+    pushed = [running.push(step) for step in whole.steps]
+    np.testing.assert_allclose(pushed, again.values(whole), atol=1e-5)
+    (tmp_path / "prm" / "prm-language.json").write_text("{}")
+    with pytest.raises(InputError):
+        LanguageValues.load(tmp_path / "prm")
