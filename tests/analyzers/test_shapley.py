@@ -194,7 +194,7 @@ def repeats(n=24, noise=0.0, seed=0):
 
 def test_repeats_say_whose_behaviour_goes_with_success():
     runs = repeats(noise=0.1)
-    found = attribute(runs[0], "shapley", context=Context(corpus=runs))
+    found = attribute(runs[0], "shapley", context=Context(corpus=runs), value="recorded")
     told = found.extra["shapley"]
     assert told["value"] == "recorded"
     assert found.top.agent == "B"

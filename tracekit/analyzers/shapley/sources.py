@@ -16,7 +16,7 @@ from tracekit.protocols import Replayable
 from tracekit.trace import Trace
 
 Value = Literal["auto", "replay", "recorded", "prm", "compact"]
-"""What coalitions are worth; `auto` takes the strongest that the context allows."""
+"""What coalitions are worth; `auto` goes by what the context has."""
 Between = Literal["agents", "steps"]
 """Who plays."""
 
@@ -46,25 +46,19 @@ class Source(Protocol):
 
 
 def source(trace: Trace, context: Context, value: Value, draws: int) -> Source:
-    """The value function asked for, or with `auto` the strongest that the context allows.
+    """The value function asked for, or with `auto` replay where there is a system, else compact.
 
-    A system that can be replayed comes first, then recorded repeats, then the compact tracer.
-    Raises `NoGame` when the one asked for is not to be had.
+    Recorded repeats and the process reward model are taken only when asked for: both were worse
+    than compact where that could be measured (docs/benchmarks.md). Raises `NoGame` when the one
+    asked for is not to be had.
     """
     if value == "replay" or (value == "auto" and context.system is not None):
         if context.system is None:
             raise NoGame("replay needs the system that made the run")
         return ByReplay(trace, context.system, context, draws)
-    if value == "prm":
-        return ByMasking(trace)
-    if value == "compact":
-        return ByPosterior(trace, context)
-    try:
+    if value == "recorded":
         return ByRepeats(trace, context.corpus, context.rng(trace.id, "repeats"))
-    except NoGame:
-        if value == "recorded":
-            raise
-        return ByPosterior(trace, context)
+    return ByMasking(trace) if value == "prm" else ByPosterior(trace, context)
 
 
 class ByReplay:
