@@ -92,3 +92,14 @@ def test_milestones_are_the_items_with_their_right_values():
     empty = lazy.milestones(lazy.resume(checkpoint_at(lazy, trace, 1), silent, 0))
     assert empty.keys() == reached.keys()
     assert not any(empty.values())
+
+
+def test_to_end_the_run_too_early_is_not_right():
+    system = Sandbox("arithmetic", "chain", skill=1.0)
+    trace = system.run(next(system.tasks(3)), 0)
+    before = checkpoint_at(system, trace, 1)
+    said = Action.of(trace.steps[1])
+    assert system.is_correct(before, said)
+    assert not system.is_correct(before, Action(said.content, "final"))
+    last = trace.steps[-1]
+    assert system.is_correct(checkpoint_at(system, trace, last.index), Action.of(last))

@@ -152,11 +152,15 @@ class Sandbox:
         return Intervention(step=checkpoint.step, actions=(action,), by="sandbox:correct")
 
     def is_correct(self, checkpoint: Checkpoint, action: Action) -> bool:
-        """Whether an action comes to the same as the right one; wording does not count."""
+        """Whether an action comes to the same as the right one; wording does not count.
+
+        To end the run is no matter of wording.
+        """
         play = self._opened(checkpoint).fork(0, traced=False)
         right = play.act(play.run.agenda[0], perfect=True)
         name = play.problem.family
-        return meaning(name, action) == meaning(name, right)
+        ends = action.kind == "final", right.kind == "final"
+        return ends[0] == ends[1] and meaning(name, action) == meaning(name, right)
 
     def milestones(self, trace: Trace) -> dict[str, bool]:
         """The items of the task, and whether the team ends with the right value of each."""
