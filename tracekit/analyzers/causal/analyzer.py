@@ -64,7 +64,7 @@ class Causal:
         self._models = Latest(_model)
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
-        """The verdict; probabilities are shares of what the run's steps add, not calibrated."""
+        """The verdict; a probability is what the step adds to the chance of failure, not calibrated."""
         chosen = checked(settings(context, self.name, **DEFAULTS))
         method = Method(name=self.name, version=VERSION, settings=chosen, seed=context.seed)
         model = self._models.of(context.corpus, Asked(seed=context.seed, **chosen))
@@ -78,7 +78,7 @@ class Causal:
         evidence = {
             step: tuple(_evidence(model, step, columns)) for step, columns in behind.items()
         }
-        said = verdict(trace, method, added / added.sum(), evidence=evidence)
+        said = verdict(trace, method, added / max(1.0, added.sum()), evidence=evidence)
         return msgspec.structs.replace(said, warnings=(ASSUMES,))
 
 
