@@ -1,0 +1,54 @@
+"""The GPU benchmark runs, tiny, on a CPU, and counts what it says it counts."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("accelerate")
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "prm_gpu.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("prm_gpu", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_flops_by_hand(script):
+    """6 for each weight; causal attention 6 * layers * width * length, half of the full matrix."""
+    sizes = script.TINY
+    weights = script.multiplied(script.Values(sizes))
+    each = 3 * 32 * 32 + 32 * 32 + 32 * 128 + 64 * 32
+    assert weights == 2 * each + 32
+    assert script.flops(sizes, weights) == 6 * weights + 6 * 2 * 32 * 64
+
+
+def test_the_default_has_about_100_million_weights(script):
+    import torch
+
+    with torch.device("meta"):
+        weights = script.multiplied(script.Values(script.Sizes()))
+    assert 95e6 < weights < 105e6
+    assert script.Sizes().length == 4096
+
+
+def test_it_trains_and_prints_one_object():
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--tiny", "--mode", "none", "--steps", "3", "--warmup", "1"],
+        capture_output=True, text=True, timeout=120, check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    assert said["mfu"] is None, "there is no such figure without a GPU"
+    assert said["tokens_per_second"] > 0
+    first, last = said["loss_first_last"]
+    assert last < first
