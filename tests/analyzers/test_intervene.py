@@ -8,13 +8,13 @@ import pytest
 
 from tracekit import registry
 from tracekit.analyzers.intervene import verdicts
-from tracekit.analyzers.intervene.analyzer import Intervene, earliest_first
+from tracekit.analyzers.intervene.analyzer import Intervene, answer_first
 from tracekit.analyzers.intervene.branches import Branches
 from tracekit.analyzers.intervene.corrections import BLANK, instruction, proposer, remark
 from tracekit.analyzers.intervene.diagnose import Plan, diagnose, plan_of, right_steps, search
 from tracekit.analyzers.intervene.hypotheses import queues
 from tracekit.analyzers.intervene.trials import trials
-from tracekit.analyzers.intervene.types import Hypothesis, Trial
+from tracekit.analyzers.intervene.types import Diagnosis, Hypothesis, Trial
 from tracekit.analyzers.intervene.verdicts import Rules
 from tracekit.analyzers.run import attribute
 from tracekit.analyzers.verdict import verdict
@@ -312,5 +312,7 @@ def test_of_validated_steps_the_earliest_comes_first(planted):
     system, trace = planted
     one = found(system, trace, [3]).tested[0]
     later = msgspec.structs.replace(one, hypothesis=msgspec.structs.replace(one.hypothesis, step=9))
-    assert earliest_first([later, one], [0.7, 0.2]) == [0.2, 0.7]
+    both = Diagnosis(trace_id="t", tested=(later, one))
+    assert both.answer is one
+    assert answer_first(both, [0.7, 0.2]) == [0.2, 0.7]
     assert Intervene.needs == {"trace", "replay"}

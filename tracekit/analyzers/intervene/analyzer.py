@@ -14,16 +14,16 @@ from tracekit.attribution import Attribution, Cost, Evidence, Method, Suspect
 from tracekit.context import Context
 from tracekit.trace import Trace
 
+ANSWER = 10.0
+"""What it makes of the odds of a step to be the earliest validated one."""
 ODDS: Mapping[Finding, float] = {
-    "validated": 20.0,
-    "partially validated": 2.0,
+    "validated": 0.5,
+    "partially validated": 0.5,
     "inconclusive": 1.0,
     "refuted": 0.05,
 }
-"""What a finding makes of the odds of a step. In the sandbox, without common seeds and n = 32, steps
-that matter are validated 100 times and partially validated 3 times as often as steps that do not,
-and refuted less than 0.05 times as often (docs/benchmarks.md, Interventions). The first two are
-rounded towards 1, as other systems differ; a step that replays tell nothing of keeps its odds."""
+"""What any other finding makes of them. Measured in the sandbox as shares of decisive steps over
+shares of other tested steps (docs/benchmarks.md, Interventions), rounded towards 1."""
 
 
 class Intervene:
@@ -74,10 +74,14 @@ def unproven(found: Diagnosis) -> str:
 
 def verdict_of(trace: Trace, method: Method, found: Diagnosis) -> Attribution:
     """Tested steps ranked by what the replays made of them; what was not tested keeps its share."""
-    weights = [one.hypothesis.probability * ODDS[one.finding] for one in found.tested]
-    rest = max(0.0, 1 - sum(one.hypothesis.probability for one in found.tested))
-    total = sum(weights) + rest
-    chances = earliest_first(found.tested, [weight / total for weight in weights])
+    weights = [
+        one.hypothesis.probability * (ANSWER if one is found.answer else ODDS[one.finding])
+        for one in found.tested
+    ]
+    told = sum(one.hypothesis.probability for one in found.tested)
+    rest = max(0.0, 1 - told - found.right_share)
+    total = sum(weights) + rest + found.right_share * ODDS["refuted"]
+    chances = answer_first(found, [weight / total for weight in weights])
     ranked = sorted(
         zip(found.tested, chances, strict=True),
         key=lambda pair: (-pair[1], pair[0].hypothesis.step),
@@ -93,13 +97,14 @@ def verdict_of(trace: Trace, method: Method, found: Diagnosis) -> Attribution:
     )
 
 
-def earliest_first(tested: Sequence[Tested], chances: Sequence[float]) -> list[float]:
-    """The chances with those of validated steps handed out anew: the earliest takes the largest."""
-    valid = [place for place, one in enumerate(tested) if one.finding == "validated"]
-    by_step = sorted(valid, key=lambda place: tested[place].hypothesis.step)
-    largest = sorted((chances[place] for place in valid), reverse=True)
-    dealt = dict(zip(by_step, largest, strict=True))
-    return [dealt.get(place, chance) for place, chance in enumerate(chances)]
+def answer_first(found: Diagnosis, chances: Sequence[float]) -> list[float]:
+    """The chances of the tested steps; the decisive one changes places with a greater one."""
+    dealt = list(chances)
+    if found.answer is not None:
+        place = found.tested.index(found.answer)
+        best = dealt.index(max(dealt))
+        dealt[place], dealt[best] = dealt[best], dealt[place]
+    return dealt
 
 
 def _suspect(one: Tested, chance: float) -> Suspect:

@@ -116,6 +116,7 @@ def search(
         trials=parts,
         tested=tuple(found),
         right=tuple(sorted(right)),
+        right_share=sum(each.probability for each in verdict.suspects if each.step in right),
         replays=branches.made,
     )
     return msgspec.structs.replace(diagnosis, repair=suggestion(trace, diagnosis))

@@ -90,6 +90,8 @@ class Diagnosis(
     right: tuple[int, ...] = ()
     """Steps that the system itself calls right, given what their agents had before them; they are
     not tested."""
+    right_share: float = 0.0
+    """Probability that the method gave to those steps together, 0 to 1."""
     replays: int = 0
     """Replays made."""
     repair: Repair | None = None
