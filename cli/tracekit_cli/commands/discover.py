@@ -34,7 +34,9 @@ TestOption = Annotated[
 AlphaOption = Annotated[float, typer.Option(metavar="P", help="Level of each test.")]
 PhasesOption = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Phases of a run; six, or as few as three to fit --columns."),
+    typer.Option(
+        min=1, metavar="N", help="Phases of a run; six, or as few as three to fit --columns."
+    ),
 ]
 ColumnsOption = Annotated[
     int, typer.Option(min=2, metavar="N", help="Behaviours at most, before phases are merged.")
