@@ -18,8 +18,12 @@ LARGE = 50_000
 """Bytes; larger real logs are left to the counting tests."""
 
 READERS = sorted(registry.BUILT_IN["readers"])
-ANALYZERS = sorted(name for name in registry.BUILT_IN["analyzers"] if not name.startswith("judge:"))
-"""Those that need no server; tests/analyzers/judges checks the others."""
+ANALYZERS = sorted(
+    name
+    for name in registry.BUILT_IN["analyzers"]
+    if not name.startswith("judge:") and name != "tracer"
+)
+"""Those that need no server and no model; tests/analyzers checks the others."""
 
 
 def fixtures(format):

@@ -96,7 +96,7 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Find out what broke runs by correcting steps and running on; then repair the system.
+    """Correct suspected steps, run on, and repair the system.
 
     Steps that a method suspects are corrected one at a time, and the run goes on from there several
     times, against as many times with the step as recorded. A hypothesis is validated, partially

@@ -44,7 +44,7 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Rank runs of one task by their value, and let them vote on its answer.
+    """Rank runs of one task by value, and let them vote.
 
     Runs of several tasks are told apart by their questions. The first run is best-of-n; the first
     answer is the one with the most weight. Neither outcomes nor expected answers are read. --json

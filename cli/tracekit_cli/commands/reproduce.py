@@ -33,7 +33,7 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Do an evaluation again and say whether the data and the figures are the same.
+    """Do an evaluation again and say whether it comes out the same.
 
     FILE is what `tracekit eval --manifest FILE` wrote. Exit code 0: both are, byte for byte; 1:
     something differs, and what. Methods that asked a model are the same only when its answers are:

@@ -78,7 +78,7 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Find out what unfinished runs are worth, by finishing them many times.
+    """Value unfinished runs by finishing them many times.
 
     mcts grows a tree for each task, by default with the settings of MASPRM (arXiv 2510.24803);
     its values are those of a team that is led to good ends. mc makes one run a task and goes on

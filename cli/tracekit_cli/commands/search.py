@@ -68,7 +68,7 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Search for runs that end well: several actions are tried, and the promising ones kept.
+    """Search for runs that end well, trying several actions.
 
     beam keeps the best 3 of 5 tries for each run and action (beams, tries); mcts grows a tree of
     them (children, simulations, exploration, rule); best-of-n and majority make whole runs (runs,
