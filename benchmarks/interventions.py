@@ -174,7 +174,7 @@ def flips(count: int, frameworks: int) -> None:
                 made = diagnose(trace, system, Means(), plan)
                 every.setdefault((method, source), []).append((trace, made, truth))
     for (method, source), cases in every.items():
-        rows.append(["sandbox", method, source, *counted(cases)])
+        rows.append(["sandbox", method, source, *counted(cases, method)])
     for name in FRAMEWORKS if frameworks else ():
         system = load_system(f"tracekit.replay.adapters.{name}")
         began = time.perf_counter()
@@ -182,7 +182,7 @@ def flips(count: int, frameworks: int) -> None:
         for trace in failures(system, frameworks):
             cases.append((trace, diagnose(trace, system, Means(), Plan(n=8, budget=64)), None))
         seconds = time.perf_counter() - began
-        rows.append([name, "compact", "system", *counted(cases)])
+        rows.append([name, "compact", "system", *counted(cases, "compact")])
         print(f"{name}: {seconds / max(1, len(cases)):.1f} s a failure", file=sys.stderr)
     table(
         ["system", "suspects", "corrects", "failures", "flipped, %", "validated", "partially",
@@ -218,7 +218,7 @@ def decisive(system: Any, trace: Trace) -> int | None:
     return found[-1].step if found and found[-1].low > 0 else None
 
 
-def counted(cases: Sequence[tuple[Trace, Diagnosis, int | None]]) -> list[object]:
+def counted(cases: Sequence[tuple[Trace, Diagnosis, int | None]], method: str) -> list[object]:
     """The cells of a row."""
     n = len(cases)
     flipped = [one for _, one, _ in cases if one.answer is not None]
@@ -227,7 +227,7 @@ def counted(cases: Sequence[tuple[Trace, Diagnosis, int | None]]) -> list[object
     hit = sum(one.answer is not None and one.answer.hypothesis.step == s for _, one, s in known)
     alone = "-"
     if known:
-        plain = [method_alone(trace, cases_method(one)) == step for trace, one, step in known]
+        plain = [method_alone(trace, method) == step for trace, _, step in known]
         alone = percent(stats.wilson(sum(plain), len(known)))
     return [
         n,
@@ -237,11 +237,6 @@ def counted(cases: Sequence[tuple[Trace, Diagnosis, int | None]]) -> list[object
         percent(stats.wilson(hit, len(known))) if known else "-",
         alone,
     ]
-
-
-def cases_method(one: Diagnosis) -> str:
-    """Who suspected."""
-    return one.tested[0].hypothesis.by if one.tested else "random"
 
 
 def method_alone(trace: Trace, name: str) -> int | None:
