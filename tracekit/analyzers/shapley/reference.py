@@ -107,7 +107,10 @@ class Recorded:
             for turn in example
             if turn.agent in names
         }
-        self.assumes = f"a correction is what the agent did in the same turn of run {other.id}, which succeeded"
+        self.assumes = (
+            f"a correction is what the agent did in the same turn of run {other.id}, which "
+            "succeeded; late agents thereby state its answer, and get more blame than is theirs"
+        )
 
     def right(self, turn: Turn) -> Intervention | None:
         """What was done in the run that succeeded; None where it had no such turn."""
