@@ -53,6 +53,7 @@ ROOMS_OF = {
     "torch": ["tracekit_models"],
     "datasets": ["tracekit_models"],
     "peft": ["tracekit_models"],
+    "safetensors": ["tracekit_models"],
     "transformers": ["tracekit_models"],
     "trl": ["tracekit_models"],
     "jinja2": ["tracekit.report"],

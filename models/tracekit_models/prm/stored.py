@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tracekit.errors import InputError
@@ -50,6 +49,8 @@ class LanguageValues:
 
     def save(self, folder: Path) -> None:
         """Write what training changed, how it reads, and the tokenizer."""
+        from safetensors.torch import save_file
+
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.detach().cpu() for name, value in trainable(self._model).items()}
         save_file(weights, folder / WEIGHTS)
@@ -59,6 +60,7 @@ class LanguageValues:
     @classmethod
     def load(cls, folder: Path) -> LanguageValues:
         """From a folder; no code in it is run. Raises `InputError` where it is not one."""
+        from safetensors.torch import load_file
         from transformers import AutoModel, AutoTokenizer
 
         try:
