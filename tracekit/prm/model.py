@@ -129,8 +129,10 @@ class Prm:
         if not found.drifted:
             return ()
         return (
-            f"unlike the runs that prm was trained on (nearest: {found.nearest}, distance "
-            f"{found.distance:.2f}, limit {found.limit:.2f}): its values mean little here",
+            (
+                f"unlike the runs that prm was trained on (nearest: {found.nearest}, distance "
+                f"{found.distance:.2f}, limit {found.limit:.2f}): its values mean little here"
+            ),
         )
 
     def seen(self) -> frozenset[str]:
