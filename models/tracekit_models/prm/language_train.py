@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -73,7 +74,11 @@ def train(
             data_collator=collator(tokenizer, chosen),
         )
         trainer.remove_callback(PrinterCallback)  # stdout is for data
-        trainer.train()
+        gc.freeze()  # the trainer collects garbage, which takes longer than a small fit
+        try:
+            trainer.train()
+        finally:
+            gc.unfreeze()
     return model.eval()
 
 
