@@ -10,7 +10,13 @@ from tracekit import registry
 from tracekit.analyzers.intervene import verdicts
 from tracekit.analyzers.intervene.analyzer import Intervene, answer_first
 from tracekit.analyzers.intervene.branches import Branches
-from tracekit.analyzers.intervene.corrections import BLANK, instruction, proposer, remark
+from tracekit.analyzers.intervene.corrections import (
+    BLANK,
+    instruction,
+    proposer,
+    remark,
+    untold,
+)
 from tracekit.analyzers.intervene.diagnose import Plan, diagnose, plan_of, right_steps, search
 from tracekit.analyzers.intervene.hypotheses import queues
 from tracekit.analyzers.intervene.trials import trials
@@ -209,6 +215,37 @@ def test_the_agent_is_told_of_the_failure_and_never_of_the_answer():
     assert "42" not in words
     assert BLANK in words
     assert "a guess" in words
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "left"),
+    [
+        ("4", "41, 4.5, 14, v1.4 and 4,000", "41, 4.5, 14, v1.4 and 4,000"),
+        ("4", "4. '4', 4.00; 3-4, 4kg", "X. 'X', X; 3-X, Xkg"),
+        ("4", "one of 3,4,5", "one of 3,X,5"),
+        ("1,250", "1250 or $1,250.00, not 12500", "X or $X, not 12500"),
+        ("-3", "it is -3, not 3", "it is X, not 3"),
+        ("$42", "42 dollars", "X dollars"),
+        ("12 %", "12% of 120", "X% of 120"),
+        ("Paris", "PARIS, not Parisian", "X, not Parisian"),
+        ("New York", "new\n york!", "X!"),
+        ("Yes.", "expected: yes", "expected: X"),
+        ("C++ (17)", "It is C++ (17).", "It is X."),
+        ("", "nothing is known", "nothing is known"),
+        (None, "nothing is known", "nothing is known"),
+    ],
+)
+def test_answers_are_blanked_out_as_words_and_as_numbers(answer, text, left):
+    assert untold(text, answer).replace(BLANK, "X") == left
+
+
+def test_what_a_method_holds_against_a_step_tells_no_answer_either():
+    trace = make_trace("t", [("A", "41")], task=Task("How many?", "42"))
+    guess = Hypothesis(
+        trial=0, step=0, agent="A", probability=1, by="m", rationale="says 41, not 42"
+    )
+    for words in (remark(trace, guess), instruction(trace, guess)):
+        assert "says 41, not (not told)" in words
 
 
 def test_without_an_oracle_the_agent_acts_again():

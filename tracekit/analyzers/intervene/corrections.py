@@ -7,12 +7,15 @@
 - `reason`: the agent itself acts once more, and is told besides that the run failed, why as far as
   the checker said it, and what the method holds against its step.
 
-None of them is told the expected answer: where the checker's reason holds it, it is blanked out.
+None of them is told the expected answer: where the checker's reason, or what the method holds
+against a step, has it, it is blanked out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -90,12 +93,42 @@ def remark(trace: Trace, guess: Hypothesis) -> str:
     'An earlier attempt went wrong. The check says: expected (not told), got 41. Go over your part.'
     """
     words = ["An earlier attempt went wrong."]
-    reason, answer = trace.outcome.reason, trace.task.expected
-    if reason:
-        words.append(f"The check says: {reason.replace(answer, BLANK) if answer else reason}.")
+    if trace.outcome.reason:
+        words.append(f"The check says: {untold(trace.outcome.reason, trace.task.expected)}.")
     if guess.rationale:
-        words.append(f"Your part is under suspicion: {guess.rationale}.")
+        words.append(
+            f"Your part is under suspicion: {untold(guess.rationale, trace.task.expected)}."
+        )
     return " ".join([*words, "Go over your part."])
+
+
+_NUMBER = re.compile(
+    r"(?<![\w.])[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?!\.?\d)", re.ASCII
+)
+
+
+def untold(text: str, answer: str | None) -> str:
+    """The text with the expected answer blanked out: as a word, in any case, and as a number.
+
+    A longer word or number that has the answer in it stays; so does what says it in other words.
+
+    >>> untold("expected 4, got 41 (4.0 wanted, not 4.5)", "4")
+    'expected (not told), got 41 ((not told) wanted, not 4.5)'
+    >>> untold("PARIS was wanted, not Parisian", "Paris")
+    '(not told) was wanted, not Parisian'
+    """
+    words = (answer or "").strip().rstrip(".").split()
+    if not words:
+        return text
+    number = _number("".join(words).lstrip("$€£").rstrip("%"))
+    if number is not None:
+        return _NUMBER.sub(lambda m: BLANK if _number(m[0]) == number else m[0], text)
+    said = r"\s+".join(map(re.escape, words))
+    return re.sub(rf"(?<!\w){said}(?!\w)", BLANK, text, flags=re.IGNORECASE)
+
+
+def _number(text: str) -> Decimal | None:
+    return Decimal(text.replace(",", "")) if _NUMBER.fullmatch(text) else None
 
 
 class Corrected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,7 +180,8 @@ def instruction(trace: Trace, guess: Hypothesis) -> str:
     asked = (
         "" if len(step.tools) != 1 else f"\nIt calls a tool with {_json(step.tools[0].arguments)}"
     )
-    why = f" Why it is suspected: {escaped(guess.rationale)}." if guess.rationale else ""
+    held = untold(guess.rationale, trace.task.expected)
+    why = f" Why it is suspected: {escaped(held)}." if held else ""
     return (
         f"Question: {escaped(trace.task.question)}\n\n<log>\n{log}\n</log>\n\n"
         f"The message, by {escaped(step.agent)}:\n<message>\n{escaped(step.content)}{asked}\n"
