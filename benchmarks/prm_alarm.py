@@ -5,17 +5,19 @@
     python benchmarks/prm_ag2.py --data $TRACEKIT_DATA --values out/ag2-values.jsonl
     python benchmarks/prm_alarm.py report out/ag2-values.jsonl
 
-`sandbox` scores fresh single runs of the test tasks of prm_tasks.json. `report` reads such lines,
-`{"trace", "problem", "good", "values"}` with the value before the first step in front, of any runs
-that the value function was not trained on, and chooses the threshold of each rule on four fifths of the problems so that a wanted share of failures raises an
-alarm before their last step; what it then does is counted on the rest. Rules: the value falls below
-a threshold; it falls by some amount from its highest; the run gets longer than some number of steps
-(which knows nothing of values); chance, an alarm after each step with equal odds. Lead is how many
-steps were still to come. Brackets are 95 % intervals by bootstrap over problems.
+`sandbox` scores fresh single runs of the test tasks of prm_tasks.json whose questions the model was
+not trained on. `report` reads such lines, `{"trace", "problem", "good", "values"}` with the value
+before the first step in front, of any runs that the value function was not trained on, and chooses
+the threshold of each rule on four fifths of the problems so that a wanted share of failures raises
+an alarm before their last step; what it then does is counted on the rest. Rules: the value falls
+below a threshold; it falls by some amount from its highest; the run gets longer than some number of
+steps (which knows nothing of values); chance, an alarm after each step with equal odds. Lead is how
+many steps were still to come. Brackets are 95 % intervals by bootstrap over problems.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from prm_search import TASKS, cells, values_of
+from prm_seen import question, questions, unseen
 
 from tracekit import stats
 
@@ -66,14 +69,19 @@ RULES: dict[str, Rule] = {
 
 def sandbox(options: argparse.Namespace) -> None:
     """Score fresh single runs."""
-    values = values_of(options.model)
+    values, seen = values_of(options.model), questions(options.model)
+    left_out = 0
     with options.out.open("w") as out:
         for _, _, team in cells():
-            for number, task in enumerate(islice(team.tasks(TASKS["test_seed"]), options.n)):
-                trace = team.run(task, 3_000_000 + number)
+            tasks = list(islice(team.tasks(TASKS["test_seed"]), options.n))
+            kept = unseen(tasks, seen)
+            left_out += len(tasks) - len(kept)
+            for task in kept:
+                trace = team.run(task, 3_000_000 + tasks.index(task))
                 found = [values.begin(trace).value, *values.values(trace)]
-                row = {"trace": trace.id, "problem": task.id, "good": not trace.failed}
+                row = {"trace": trace.id, "problem": question(task), "good": not trace.failed}
                 out.write(json.dumps({**row, "values": found}) + "\n")
+    print(f"{left_out} runs left out: of questions trained on", file=sys.stderr)
 
 
 def report(options: argparse.Namespace) -> None:
@@ -142,7 +150,7 @@ def main() -> None:
     parts = parser.add_subparsers(required=True)
     made = parts.add_parser("sandbox", help="score fresh runs of the sandbox")
     made.add_argument("--model", default="shipped", help="a folder, or 'shipped'")
-    made.add_argument("--n", type=int, default=24, help="runs of each family and topology")
+    made.add_argument("--n", type=int, default=24, help="tasks of each family and topology")
     made.add_argument("--out", type=Path, required=True)
     made.set_defaults(do=sandbox)
     told = parts.add_parser("report", help="print the table")

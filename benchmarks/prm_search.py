@@ -8,10 +8,11 @@
 
 Tasks, teams and their skills stand in prm_tasks.json, which was committed before anything was
 trained. `data` makes single runs and trees of replays of tasks with other numbers than those of
-`run`; `train` fits a `prm` on them, without a family and a topology where that is asked for. `run` solves every test task
-by every method; within a level all methods get the actions that the beam of that level spent on
-the task, so that none is given more. `report` prints the tables of docs/benchmarks.md: exact match
-in per cent, and points over a single pass, with 95 % intervals by bootstrap over tasks.
+`run`; `train` fits a `prm` on them, without a family and a topology where that is asked for, and
+writes down their questions. `run` solves every test task whose question is none of those by every
+method; within a level all methods get the actions that the beam of that level spent on the task, so
+that none is given more. `report` prints the tables of docs/benchmarks.md: exact match in per cent,
+and points over a single pass, with 95 % intervals by bootstrap over tasks.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from prm_seen import note, questions, unseen
 
 from tracekit import registry, stats
 from tracekit.analyzers.models import load_values
@@ -106,6 +109,7 @@ def fit(options: argparse.Namespace) -> None:
     model = fitted(traces, targets=rows, seed=options.seed, progress=say)
     options.out.mkdir(parents=True, exist_ok=True)
     model.save(options.out)
+    note(traces, options.out)
     print(f"{len(traces)} runs, {len(rows)} targets")
 
 
@@ -120,7 +124,10 @@ def solve(options: argparse.Namespace) -> None:
         for family, topology, _ in cells()
         if not options.only or {family, topology} & set(options.only)
     ]
-    left = [job for job in jobs if job not in done]
+    seen = questions(options.model)
+    new = [job for job in jobs if unseen([asked(job)[1]], seen)]
+    print(f"{len(jobs) - len(new)} of {len(jobs)} cases left out: trained on", file=sys.stderr)
+    left = [job for job in new if job not in done]
     with (
         ProcessPoolExecutor(options.workers, initializer=ready, initargs=(options.model,)) as pool,
         options.out.open("a") as out,
@@ -139,13 +146,18 @@ def ready(model: str) -> None:
     VALUES.append(values_of(model))
 
 
-def solved(job: tuple[str, str, int]) -> dict[str, Any]:
-    """One task of one cell."""
+def asked(job: tuple[str, str, int]) -> tuple[Sandbox, Task]:
+    """The team and the test task of a case."""
     family, topology, number = job
     skill, difficulty = TASKS["skill"][family][topology], TASKS["difficulty"]
     sandbox = Sandbox(family, topology, difficulty=difficulty, skill=skill)
-    task = next(islice(sandbox.tasks(TASKS["test_seed"]), number, None))
-    return {"task": task.id, **one(sandbox, task, VALUES[0], number)}
+    return sandbox, next(islice(sandbox.tasks(TASKS["test_seed"]), number, None))
+
+
+def solved(job: tuple[str, str, int]) -> dict[str, Any]:
+    """One task of one cell."""
+    sandbox, task = asked(job)
+    return {"task": task.id, **one(sandbox, task, VALUES[0], job[2])}
 
 
 def values_of(model: str) -> ValueFunction:

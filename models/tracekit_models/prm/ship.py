@@ -19,7 +19,7 @@ from tracekit.prm.model import FILE, save
 from tracekit.replay.sandbox.families.table import FAMILIES
 from tracekit.replay.sandbox.system import Sandbox
 from tracekit.replay.sandbox.topologies.table import TOPOLOGIES
-from tracekit.trace import Trace
+from tracekit.trace import Task, Trace
 from tracekit_models.prm.data import examples
 from tracekit_models.prm.train import Recipe, fit_model
 
@@ -36,6 +36,12 @@ RECIPE = Recipe(bag=2, folds=2)
 
 def sandbox_runs(each: int = 60) -> Iterator[tuple[Trace, str]]:
     """Runs of all sandbox teams, of several difficulties and skills, and the system of each."""
+    for team, task, seed in teams(each):
+        yield team.run(task, seed=seed), f"tracekit-sandbox/{team.settings.topology}"
+
+
+def teams(each: int = 60) -> Iterator[tuple[Sandbox, Task, int]]:
+    """The team, the task and the seed of every one of those runs."""
     rng = random.Random(0)  # noqa: S311 - no secrets here
     for kind in sorted(FAMILIES, key=ORDER.index):
         for wiring in sorted(TOPOLOGIES, key=ORDER.index):
@@ -43,8 +49,7 @@ def sandbox_runs(each: int = 60) -> Iterator[tuple[Trace, str]]:
                 for n in range(each):
                     skill = rng.choice([0.75, 0.8, 0.85, 0.9, 0.95])
                     team = Sandbox(kind, wiring, difficulty=difficulty, skill=skill)
-                    task = next(team.tasks(seed=100 + n // 4))
-                    yield team.run(task, seed=n), f"tracekit-sandbox/{wiring}"
+                    yield team, next(team.tasks(seed=100 + n // 4)), n
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
