@@ -78,8 +78,8 @@ def test_half_surrogates_and_markup_come_out_as_text(name):
     trace = make_trace(bad, [(bad, bad), ("B", bad)], task=Task(bad, None, bad))
     trace = replace(trace, source=Source(bad, bad, bad))
     document = exporter(name).encode([(trace, attribute(trace, "first-speaker"))])
-    assert "</x>" not in document.decode() or name != "junit"
     if name == "junit":
+        assert "</x>" not in document.decode()
         ET.fromstring(document)
     else:
         for line in [document] if name == "sarif" else document.splitlines():
@@ -148,6 +148,20 @@ def test_junit_says_how_each_run_ended(pairs):
         assert set(case.attrib) == {"classname", "name", "time"}
         assert len(case) <= 1  # at most one outcome in a case
         assert all(set(child.attrib) <= {"message", "type"} for child in case)
+
+
+def test_junit_says_which_judgements_broke_off(pairs):
+    """Who could not be asked has not cleared anybody, and has not skipped the run either."""
+    broken = [
+        (trace, replace(verdict, suspects=(), agents={}, abstained="the call failed", failed=True))
+        for trace, verdict in pairs
+        if trace.failed is not False
+    ]
+    (suite,) = ET.fromstring(exporter("junit").encode(broken))
+    assert suite.get("errors") == suite.get("tests") == str(len(broken))
+    assert suite.get("failures") == suite.get("skipped") == "0"
+    assert {child.tag for case in suite.findall("testcase") for child in case} == {"error"}
+    assert "the call failed" in suite.find("testcase/error").get("message")
 
 
 def binary(value):

@@ -81,7 +81,7 @@ def test_more_failures():
 
 def test_more_than_chance():
     base = runs("a:ssssssss", "b:fsss")
-    assert hit(runs("a:s", "b:fs", "c:ff"), "more-than-chance", base=base) == []
+    assert hit(runs("a:s", "b:fs", "c:ss"), "more-than-chance", base=base) == []
     assert hit(runs("a:f"), "more-than-chance", base=base) == []  # one of nine: by chance 0.11
     (says,) = hit(runs("a:ffss", "b:ffff"), "more-than-chance", base=base)
     # 6 of 66 deals for a, 4 of 56 for b
@@ -104,13 +104,104 @@ def test_the_exact_test_is_that_of_all_deals(seed):
     assert more_by_chance(cases) == pytest.approx(expected)
 
 
-def test_missing_runs():
-    base = runs("a:s", "b:f", "c:s")
-    says = "2 of 3 cases of the baseline have no outcome: "
-    (said,) = hit(runs("a:s", "b:?"), "missing-runs", base=base)
-    assert said.startswith(says)
-    assert set(said.removeprefix(says).split(", ")) == {"b", "c"}
-    assert hit(runs("a:s", "b:s", "c:f"), "missing-runs", base=base) == []
+def test_cases_that_cannot_be_compared_are_not_let_through():
+    """Chance knows nothing of a case without a baseline, so its failures stop."""
+    new = [f"n{i}:f" for i in range(20)]
+    (says,) = hit(runs("a:s", *new), "more-than-chance", base=runs("a:s"))
+    assert says.startswith("20 of 20 runs (100%) failed in cases that the baseline does not have: ")
+    assert says.endswith(" and 15 more; --accept takes them in")
+    decision = decide(runs("a:f", "n:fs"), baseline.tally(runs("a:f")), ["more-than-chance"])
+    (only,) = decision.hits
+    assert only.says.startswith("1 of 2 runs (50%) failed in cases")
+    assert [run.id for run in decision.runs] == ["n-1"]
+
+
+GONE = "1 of 1 cases of the baseline have fewer runs of known outcome than there: "
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "rule", "says"),
+    [
+        ("a:sss", "a:s??", "missing-runs", [GONE + "a (1 of 3, 2 of unknown outcome)"]),
+        ("a:sss", "a:s", "missing-runs", [GONE + "a (1 of 3)"]),
+        ("a:f", "a:?", "missing-runs", [GONE + "a (0 of 1, 1 of unknown outcome)"]),
+        ("a:f", "b:s", "missing-runs", [GONE + "a (0 of 1)"]),
+        ("a:s?", "a:sf?", "missing-runs", []),
+        ("a:sss", "a:ss", "missing-runs:1/3", []),
+        ("a:sss", "a:s", "missing-runs:1/3", [GONE + "a (1 of 3)"]),
+        ("a:" + "s" * 100, "a:" + "s" * 71, "missing-runs:0.29", []),  # exact, not 28.99…
+        ("a:" + "s" * 100, "a:" + "s" * 70, "missing-runs:0.29", [GONE + "a (70 of 100)"]),
+        ("a:s", "b:s", "missing-runs:0.99", [GONE + "a (0 of 1)"]),
+    ],
+)
+def test_missing_runs(before, now, rule, says):
+    beside = "z:s"  # or there may be nothing to judge by
+    assert hit(runs(now, beside), rule, base=runs(before)) == says
+
+
+@pytest.mark.parametrize("share", ["1", "-0.1", "1/0", "nan", "many"])
+def test_a_share_of_missing_runs_is_below_one(share):
+    with pytest.raises(UsageError, match="a share of a case's runs"):
+        decide(runs("a:f"), baseline.tally(runs("a:f")), [f"missing-runs:{share}"])
+
+
+@pytest.mark.parametrize(
+    ("blame", "modes", "says"),
+    [
+        ("A", ("FM-1.3",), []),
+        ("A", (), []),
+        ("B", ("FM-1.3",), ["a: B; in the baseline A, FM-1.3"]),
+        ("A", ("FM-3.2",), ["a: FM-3.2; in the baseline A, FM-1.3"]),
+        ("B", ("FM-3.2",), ["a: B, FM-3.2; in the baseline A, FM-1.3"]),
+    ],
+)
+def test_a_changed_culprit(blame, modes, says):
+    base = runs("a:f", "b:s", modes=("FM-1.3",))
+    now = runs("a:f", "b:s", blame=blame, modes=modes)
+    assert hit(now, "changed-culprit", base=base) == says
+    told = [note for note in decide(now, baseline.tally(base)).notes if "by others" in note]
+    assert len(told) == len(says)
+    assert not any("by others" in n for n in decide(now, baseline.tally(base),
+                                                    ["changed-culprit"]).notes)  # fmt: skip
+
+
+def test_who_never_failed_or_was_never_blamed_has_no_culprit_to_change():
+    assert hit(runs("a:f"), "changed-culprit", base=runs("a:s")) == []
+    trace = make_trace("r", [("A", "all well")], task=Task(id="a"))
+    silent = list(judged([(trace, attribute(trace, "first-error"))]))
+    assert hit(runs("a:f"), "changed-culprit", base=silent) == []
+    assert hit(silent, "changed-culprit", base=runs("a:f")) == []
+
+
+def noted(now, *rules, base=None):
+    """What is told besides."""
+    return decide(now, None if base is None else baseline.tally(base), rules).notes
+
+
+def test_what_no_rule_has_seen_is_told():
+    base = runs("a:sss", "b:f")
+    notes = noted(runs("a:s??", "b:f", "new:fs", "odd:?", blame="B"), "more-failures", base=base)
+    assert notes == (
+        "left out: 3 of unknown outcome (--outcome-from says who knows)",
+        "fewer runs of known outcome than in the baseline: a (1 of 3, 2 of unknown outcome)",
+        "not in the baseline: new; 1 of 2 runs failed",
+        "neither in the baseline nor of known outcome: odd",
+        "known to fail, but by others than in the baseline: b (B)",
+    )
+    assert noted(runs("a:sss", "b:f"), base=base) == ()
+    assert noted(runs("a:ss", "b:f"), "missing-runs", base=base) == ()  # the rule says it
+
+
+def test_a_rule_that_can_hit_on_nothing_is_told():
+    now = runs("a:f")
+    assert noted(now, "agent:A", "agent:B") == ()
+    assert noted(now, "agent:Z") == ("agent:Z: nobody in these runs is called so",)
+    assert noted(now, "mode:FM-9.9") == ("mode:FM-9.9: no failure mode of that code is known",)
+    assert noted(now, "mode:FM-3.2") == (
+        "mode:FM-3.2: no verdict names any failure mode; not every method does",
+    )
+    assert noted(runs("a:f", modes=("FM-1.3",)), "mode:FM-3.2") == ()
+    assert noted(runs("a:f", modes=("MY-1",)), "mode:MY-1") == ()
 
 
 def test_unknown_outcomes():
@@ -184,11 +275,17 @@ def test_what_is_no_baseline_is_refused(tmp_path):
 def test_tightening_never_allows_more():
     old = baseline.tally(runs("a:f", "b:s", "c:ff", "gone:f"))
     now = baseline.tally(runs("a:s", "b:f", "c:fs", "new:s", "newly:f"))
-    tight = {
-        case.name: (case.failures, case.runs)
-        for case in baseline.tightened(old, now).cases.values()
-    }
+    cases = baseline.tightened(old, now).cases.values()
+    tight = {case.name: (case.failures, case.runs) for case in cases}
     assert tight == {"a": (0, 1), "b": (0, 1), "c": (1, 2), "gone": (1, 1), "new": (0, 1)}
+
+
+def test_tightening_forgets_no_runs():
+    """One success in place of three runs with a failure is not a fix, nor is it all there was."""
+    old = baseline.tally(runs("a:fss", "b:sss"))
+    assert baseline.tightened(old, baseline.tally(runs("a:s", "b:s"))).cases == old.cases
+    more = baseline.tally(runs("a:ssss", "b:ssss"))
+    assert baseline.tightened(old, more).cases == more.cases
 
 
 def test_a_reader_learns_who_and_where_and_what_is_fixed():
@@ -207,6 +304,9 @@ def test_a_reader_learns_who_and_where_and_what_is_fixed():
 
 def test_failures_without_a_verdict_are_told():
     trace = make_trace("r", [("A", "all well")])
+    broken = Attribution("r", Method("judge"), abstained="the call failed", failed=True)
+    (said,) = decide(list(judged([(trace, broken)])), None).notes
+    assert said.startswith("no verdict on 1 failures (1 because the judgement failed): ")
     (one,) = judged([(trace, attribute(trace, "first-error"))])
     assert one.verdict.top is None
     decision = decide([one], None, ["agent:A"])

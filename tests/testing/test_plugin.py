@@ -141,6 +141,13 @@ def test_values_must_not_fall_below():
         runs.assert_value_at_least(0.5, Falling())
 
 
+def test_where_there_is_no_value_nothing_is_shown():
+    with pytest.raises(AssertionError, match=r"none of 0 runs has a value$"):
+        Runs([]).assert_value_at_least(0.1, Falling())
+    with pytest.raises(AssertionError, match=r"none of 1 runs has a value at step 98 or 99$"):
+        Runs([run("good", "success")]).assert_value_at_least(0.1, Falling(), steps=(98, 99))
+
+
 class Moded:
     """An analyzer that sees one failure mode everywhere."""
 

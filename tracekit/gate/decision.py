@@ -12,7 +12,8 @@ from tracekit.errors import InputError
 from tracekit.export.verdicts.judged import Judged
 from tracekit.gate import rules
 from tracekit.gate.baseline import Baseline
-from tracekit.gate.rules import Hit, Runs
+from tracekit.gate.notes import notes
+from tracekit.gate.rules import Hit
 from tracekit.report.explain import explain
 from tracekit.report.facts import pointer
 from tracekit.report.visible import one_line
@@ -96,7 +97,7 @@ def decide(
         outcomes={status: counted[status] for status in ("failure", "success", "unknown")},
         baseline=None if base is None else {"runs": base.runs, "failures": base.failures},
         fixed=() if base is None else _fixed(base, runs.now),
-        notes=tuple(_notes(runs, counted["unknown"])),
+        notes=tuple(notes(runs, names, found)),
         config=config or {},
     )
 
@@ -124,20 +125,3 @@ def _fixed(base: Baseline, now: Baseline) -> tuple[str, ...]:
         for id, case in base.cases.items()
         if case.failures and id in now.cases and not now.cases[id].failures
     )
-
-
-def _notes(runs: Runs, unknown: int) -> list[str]:
-    """What was not looked at, and what must not be compared."""
-    found = []
-    if unknown:
-        found.append(f"left out: {unknown} of unknown outcome (--outcome-from says who knows)")
-    silent = sum(one.verdict.top is None for one in runs.failed)
-    if silent:
-        found.append(f"no verdict on {silent} failures: rules on agents and modes pass them over")
-    was, now = runs.base.method if runs.base else None, runs.now.method
-    if was and now and (was.name, was.version, was.model) != (now.name, now.version, now.model):
-        found.append(
-            f"the baseline was attributed by {was.name} {was.version}, this by {now.name} "
-            f"{now.version}: agents and modes are not to be compared"
-        )
-    return found

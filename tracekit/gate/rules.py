@@ -3,7 +3,11 @@
 any-failure        a run failed
 new-failures       a case fails more often than the baseline allows at its rate
 more-failures      the share of failed runs is higher than in the baseline
-missing-runs       a case of the baseline was not run, or its outcome is not known
+more-than-chance   cases fail more often than in the baseline by more than chance; one that is not
+                   in the baseline fails
+changed-culprit    a case that failed before fails by an agent or mode that it did not show there
+missing-runs       a case has fewer runs of known outcome than in the baseline; missing-runs:SHARE
+                   lets that share of the case's runs be missing (0.2, 1/3)
 unknown-outcomes   nobody knows how a run ended
 agent:NAME         a failure is attributed to that agent
 mode:CODE          a failure mode is more frequent than in the baseline (without one: occurs)
@@ -13,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from fractions import Fraction
 from math import ceil
 
 import msgspec
 
 from tracekit.errors import UsageError
 from tracekit.export.verdicts.judged import Judged
+from tracekit.gate import changes
 from tracekit.gate.baseline import Baseline, Case, tally
 from tracekit.gate.chance import LEVEL, more_by_chance
 from tracekit.report.explain import agent_name
@@ -107,6 +113,11 @@ def _more_failures(runs: Runs, _: str) -> list[Hit]:
 
 
 def _more_than_chance(runs: Runs, _: str) -> list[Hit]:
+    """Cases of the baseline are compared with themselves; what fails beside them is new."""
+    return [*_by_chance(runs), *_unheard_of(runs)]
+
+
+def _by_chance(runs: Runs) -> list[Hit]:
     both = [
         (runs.before.cases[id], now)
         for id, now in runs.now.cases.items()
@@ -120,20 +131,59 @@ def _more_than_chance(runs: Runs, _: str) -> list[Hit]:
         for side in zip(*both, strict=True)
     )
     says = f"{now} failed in the cases of the baseline, {was} there; by chance: {chance:.2g}"
-    return [Hit(rule="more-than-chance", says=says, verdicts=_ids(runs.failed))]
+    failed = [one for one in runs.failed if one.case in runs.before.cases]
+    return [Hit(rule="more-than-chance", says=says, verdicts=_ids(failed))]
+
+
+def _unheard_of(runs: Runs) -> list[Hit]:
+    """Failures that cannot be compared: no rate was ever allowed to their cases."""
+    new = {id: case for id, case in changes.added(runs.now, runs.before) if case.failures}
+    if not new:
+        return []
+    share = _share(sum(c.failures for c in new.values()), sum(c.runs for c in new.values()))
+    names = changes.some([case.name for case in new.values()])
+    says = (
+        f"{share} failed in cases that the baseline does not have: {names}; --accept takes them in"
+    )
+    failed = [one for one in runs.failed if one.case in new]
+    return [Hit(rule="more-than-chance", says=says, verdicts=_ids(failed))]
 
 
 def _share(part: int, whole: int) -> str:
     return f"{part} of {whole} runs ({part / whole:.0%})" if whole else "no runs"
 
 
-def _missing_runs(runs: Runs, _: str) -> list[Hit]:
-    gone = [case.name for id, case in runs.before.cases.items() if id not in runs.now.cases]
-    if not gone:
+def _missing_runs(runs: Runs, tolerance: str) -> list[Hit]:
+    few = changes.short(runs.known, runs.now, runs.before, _tolerated(tolerance))
+    if not few:
         return []
-    some = ", ".join(gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
-    says = f"{len(gone)} of {len(runs.before.cases)} cases of the baseline have no outcome: {some}"
-    return [Hit(rule="missing-runs", says=says)]
+    says = (
+        f"{len(few)} of {len(runs.before.cases)} cases of the baseline have fewer runs of known "
+        f"outcome than there: {changes.some(few)}"
+    )
+    return [Hit(rule=f"missing-runs:{tolerance}" if tolerance else "missing-runs", says=says)]
+
+
+def _tolerated(text: str) -> Fraction:
+    """A share below 1, exactly; raises `UsageError` for anything else."""
+    try:
+        share = Fraction(text or 0)
+    except (ValueError, ZeroDivisionError):
+        share = Fraction(-1)
+    if not 0 <= share < 1:
+        raise UsageError(f"--fail-on missing-runs:{text}: a share of a case's runs, 0.2 or 1/3")
+    return share
+
+
+def _changed_culprit(runs: Runs, _: str) -> list[Hit]:
+    return [
+        Hit(
+            rule="changed-culprit",
+            says=f"{case.name}: {', '.join(new)}; in the baseline {', '.join([*case.agents, *case.modes])}",
+            verdicts=_ids(failed),
+        )
+        for case, new, failed in changes.changed(runs.known, runs.before)
+    ]
 
 
 def _unknown_outcomes(runs: Runs, _: str) -> list[Hit]:
@@ -173,14 +223,17 @@ PLAIN: dict[str, Rule] = {
     "more-failures": _more_failures,
     "more-than-chance": _more_than_chance,
     "missing-runs": _missing_runs,
+    "changed-culprit": _changed_culprit,
     "unknown-outcomes": _unknown_outcomes,
 }
 """Rules by name."""
 
-WITH_ARGUMENT: dict[str, Rule] = {"agent": _agent, "mode": _mode}
+WITH_ARGUMENT: dict[str, Rule] = {"agent": _agent, "mode": _mode, "missing-runs": _missing_runs}
 """Rules that are written `name:argument`."""
 
-NEED_BASELINE = frozenset({"new-failures", "more-failures", "more-than-chance", "missing-runs"})
+NEED_BASELINE = frozenset(
+    {"new-failures", "more-failures", "more-than-chance", "missing-runs", "changed-culprit"}
+)
 
 
 def usual(base: Baseline | None) -> tuple[str, ...]:
@@ -193,14 +246,14 @@ def check(names: Sequence[str], *, has_baseline: bool) -> None:
     known = [*PLAIN, *(f"{name}:…" for name in WITH_ARGUMENT)]
     for name in names:
         head, colon, argument = name.partition(":")
-        if head in WITH_ARGUMENT and argument:
-            continue
-        if name not in PLAIN:
+        if name not in PLAIN and not (head in WITH_ARGUMENT and argument):
             near = get_close_matches(head if colon else name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise UsageError(f"--fail-on {name}: no such rule; {hint}")
-        if name in NEED_BASELINE and not has_baseline:
+        if head in NEED_BASELINE and not has_baseline:
             raise UsageError(f"--fail-on {name} compares with a baseline: name it, --baseline FILE")
+        if head == "missing-runs":
+            _tolerated(argument)
 
 
 def hits(names: Sequence[str], runs: Runs) -> list[Hit]:

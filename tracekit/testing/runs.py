@@ -88,7 +88,7 @@ class Runs:
         self.assert_rules(f"agent:{agent}")
 
     def assert_no_new_failures(self) -> None:
-        """No case fails more often than in the baseline, and none of its cases is missing."""
+        """No case fails more often than in the baseline, and none of its runs is missing."""
         __tracebackhide__ = True
         self.assert_rules("new-failures", "missing-runs")
 
@@ -117,18 +117,23 @@ class Runs:
         """The probability of success never falls below `least`, from 0 to 1, in any run.
 
         `values` is a value function or its name (`tracekit plugins`), `steps` the steps to look
-        at, all when empty.
+        at, all when empty. Where there is no value to look at, nothing is shown to be right.
         """
         __tracebackhide__ = True
         function: ValueFunction = (
             registry.get("values", values) if isinstance(values, str) else values
         )
-        low = []
+        low, seen = [], 0
         for trace in self.traces:
-            for step, value in enumerate(function.values(trace)):
-                if value < least and (not steps or step in steps):
-                    low.append(f"  {one_line(trace.id, 100)}: {value:.3f} after step {step}")
-                    break
+            values_at = enumerate(function.values(trace))
+            looked = [(step, value) for step, value in values_at if not steps or step in steps]
+            seen += len(looked)
+            below = next(((step, value) for step, value in looked if value < least), None)
+            if below is not None:
+                low.append(f"  {one_line(trace.id, 100)}: {below[1]:.3f} after step {below[0]}")
+        if not seen:
+            where = f" at step {' or '.join(map(str, steps))}" if steps else ""
+            raise AssertionError(f"none of {len(self.traces)} runs has a value{where}")
         if low:
             raise AssertionError(
                 "\n".join([f"the value falls below {least:g} in {len(low)} runs", *low[:10]])

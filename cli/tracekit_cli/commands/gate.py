@@ -49,8 +49,8 @@ FailOnOption = Annotated[
     typer.Option(
         "--fail-on",
         metavar="RULE,...",
-        help="any-failure, new-failures, more-failures, more-than-chance, missing-runs, "
-        "unknown-outcomes, agent:NAME, mode:CODE; repeatable, or by comma.",
+        help="any-failure, new-failures, more-failures, more-than-chance, missing-runs[:SHARE], "
+        "changed-culprit, unknown-outcomes, agent:NAME, mode:CODE; repeatable, or by comma.",
     ),
 ]
 AcceptOption = Annotated[
@@ -101,7 +101,8 @@ def command(
     """Stop a build for failed runs, and say what broke each.
 
     Without a baseline any failed run ends the gate; with one, what is worse than there: cases that
-    fail more often, and cases that were not run. Runs of one task are one case, whatever their ids.
+    fail more often, and cases with fewer runs of known outcome. Runs of one task are one case,
+    whatever their ids.
 
     \b
     Exit codes: 0 passed, 1 a rule ended it, 2 usage, 3 nothing to judge by (no run, no known

@@ -1,13 +1,14 @@
 """Verdicts as JUnit XML: what every CI server can show. JSON stays the whole truth.
 
 One test case a run: one that failed is a `failure` whose message is the verdict, one of unknown
-outcome is `skipped`, and there is at most one of either in a case, as the readers of this format
-expect. No clock and no host name: the same verdicts are the same bytes.
+outcome is `skipped`, one whose judgement broke off is an `error`, and there is at most one of these
+in a case, as the readers of this format expect. No clock and no host name: the same verdicts are the same bytes.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from xml.etree import ElementTree as ET
@@ -34,17 +35,16 @@ class Junit:
 
 def encode(known: Sequence[Judged], config: Mapping[str, Any] | None = None) -> bytes:
     """The document; `config` is what the verdicts were made with, as properties of the suite."""
-    failed = sum(one.trace.failed is True for one in known)
-    skipped = sum(one.trace.failed is None for one in known)
+    ends = Counter(map(_end, known))
     counts = {
         "tests": str(len(known)),
-        "failures": str(failed),
-        "errors": "0",
+        "failures": str(ends["failure"]),
+        "errors": str(ends["error"]),
         "time": "0",
     }
     root = ET.Element("testsuites", {"name": "tracekit", **counts})
     suite = ET.SubElement(
-        root, "testsuite", {"name": "tracekit", **counts, "skipped": str(skipped)}
+        root, "testsuite", {"name": "tracekit", **counts, "skipped": str(ends["skipped"])}
     )
     if config:
         holder = ET.SubElement(suite, "properties")
@@ -56,6 +56,13 @@ def encode(known: Sequence[Judged], config: Mapping[str, Any] | None = None) -> 
     ET.indent(root)
     body: bytes = ET.tostring(root, "utf-8")
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + body + b"\n"
+
+
+def _end(one: Judged) -> str:
+    """The element that says how a test case ended; empty for one that passed."""
+    if one.verdict.failed:
+        return "error"
+    return {True: "failure", None: "skipped", False: ""}[one.trace.failed]
 
 
 def _case(suite: ET.Element, one: Judged) -> None:
@@ -70,12 +77,14 @@ def _case(suite: ET.Element, one: Judged) -> None:
         },
     )
     says = clean(explain(trace, verdict))
-    if trace.failed:
+    end = _end(one)
+    if end in ("failure", "error"):
         kind = "decisive-step" if verdict.top else "failure-without-verdict"
-        told = ET.SubElement(case, "failure", {"message": says, "type": f"tracekit.{kind}"})
+        kind = "judgement-failed" if end == "error" else kind
+        told = ET.SubElement(case, end, {"message": says, "type": f"tracekit.{kind}"})
         told.text = clean("\n".join(_details(one)))
-    elif trace.failed is None:
-        ET.SubElement(case, "skipped", {"message": f"How the run ended is not known. {says}"})
+    elif end == "skipped":
+        ET.SubElement(case, end, {"message": f"How the run ended is not known. {says}"})
 
 
 def _details(one: Judged) -> list[str]:
