@@ -25,8 +25,7 @@ import msgspec
 import numpy as np
 
 from tracekit import registry, stats
-from tracekit.analyzers.causal.blame import contributions
-from tracekit.analyzers.causal.discover import discover
+from tracekit.analyzers.causal.discover import by_seat, discover
 from tracekit.analyzers.causal.model import effects_of, learn
 from tracekit.analyzers.causal.table import tabulate
 from tracekit.analyzers.run import attribute
@@ -228,16 +227,15 @@ def effects(name: str, runs: Sequence[Trace]) -> list[dict[str, Any]]:
     print("| behaviour | steps | failures + points | path | failed runs | successful runs |")
     print("| --- | --- | --- | --- | --- | --- |")
     for one in said.effects:
-        if one.path >= 0.5:
-            first, last = said.phases[one.phase]
-            steps = f"{first}-{'end' if last is None else last}"
-            share = [
-                f"{one.failing} of {said.failures}",
-                f"{one.passing} of {said.runs - said.failures}",
-            ]
-            print(
-                f"| {one.says} | {steps} | {percent(one.effect)} | {one.path:.2f} | {' | '.join(share)} |"
-            )
+        first, last = said.phases[one.phase]
+        steps = f"{first}-{'end' if last is None else last}"
+        share = [
+            f"{one.failing} of {said.failures}",
+            f"{one.passing} of {said.runs - said.failures}",
+        ]
+        print(
+            f"| {one.says} | {steps} | {percent(one.effect)} | {one.path:.2f} | {' | '.join(share)} |"
+        )
     print(
         f"\nBrought into a failed run, points: { ({k: round(100 * v, 1) for k, v in said.seats.items()}) }"
     )
@@ -288,14 +286,8 @@ def splits(team: str, runs: Sequence[Trace]) -> list[dict[str, Any]]:
 
 def agreement(one: Any, other: Any) -> float:
     """Whether two models lay most of the failures at the door of the same agent."""
-    tops = []
-    for model in (one, other):
-        worth = contributions(model)[model.table.failed > 0].mean(axis=0)
-        seats: dict[str, float] = {}
-        for column, value in zip(model.table.columns, worth, strict=True):
-            seats[column.seat] = seats.get(column.seat, 0.0) + float(value)
-        tops.append(max(seats, key=lambda seat: seats[seat]))
-    return float(tops[0] == tops[1])
+    (top, worth), (beside, there) = (next(iter(by_seat(model).items())) for model in (one, other))
+    return float(top == beside and min(worth, there) > 0)
 
 
 def main() -> int:

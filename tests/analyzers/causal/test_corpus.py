@@ -1,16 +1,18 @@
 """From runs to a graph, effects and blame: the worker's slip is found, excuses are not blamed."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
 
 from tracekit.analyzers.causal.analyzer import Causal
-from tracekit.analyzers.causal.behaviour import NAMES, Usual, observe
+from tracekit.analyzers.causal.behaviour import BEHAVIOURS, NAMES, Usual, observe
 from tracekit.analyzers.causal.blame import handed_up
-from tracekit.analyzers.causal.discover import discover
-from tracekit.analyzers.causal.model import learn
+from tracekit.analyzers.causal.discover import by_seat, discover
+from tracekit.analyzers.causal.model import centred, half_of, learn
 from tracekit.analyzers.causal.search import Settings
-from tracekit.analyzers.causal.table import tabulate
+from tracekit.analyzers.causal.table import Column, Layout, Table, tabulate
 from tracekit.analyzers.run import attribute
 from tracekit.context import Context
 from tracekit.errors import InputError, UsageError
@@ -82,6 +84,60 @@ def test_phases_are_stretches_of_steps(corpus):
         column.phase == ("Planner", "Worker", "Reporter").index(column.seat)
         for column in table.columns
     )
+
+
+def test_halves_are_compared_within_tasks_where_the_whole_is(plant):
+    """Half of the tasks have no run in a half, and some have one or two."""
+    for tasks, repeats in ((20, 5), (8, 4)):
+        table = tabulate(plant(tasks=tasks, repeats=repeats))
+        halves = [table.rows(half_of(table, np.random.default_rng(k))) for k in range(20)]
+        assert table.repeated
+        assert all(half.repeated for half in halves)
+        for half in halves:
+            left = centred(half, half.failed[:, None])
+            assert all(abs(left[half.task == task].mean()) < 1e-9 for task in set(half.task))
+
+
+def test_how_hard_a_task_is_does_not_become_an_effect_in_halves():
+    """The behaviour is frequent on hard tasks and does nothing within any."""
+    table = uneven(40, 5)
+    model = learn(table, halves=20, shuffles=0)
+    assert abs(model.effects[0]) < 0.15
+    assert abs(model.drawn_effects.mean()) < 0.15
+    assert model.paths.mean() <= 0.2
+
+
+def uneven(tasks, repeats):
+    """A table of one column: on odd tasks both it and failure are frequent, each for itself."""
+    rng = np.random.default_rng(0)
+    task = np.repeat(np.arange(tasks), repeats)
+    often = np.where(task % 2, 0.8, 0.2)
+    column = Column("Worker", 0, BEHAVIOURS[0])
+    return Table(
+        layout=Layout((), False, (column,), Usual((), by_role=False)),
+        values=(rng.random(len(task)) < often).astype(float)[:, None],
+        failed=(rng.random(len(task)) < often).astype(float),
+        task=task,
+        order=np.linspace(0, 1, len(task)),
+        questions=tuple(map(str, task)),
+        variant=np.zeros(len(task), dtype=int),
+        variants=("",),
+        repeated=True,
+    )
+
+
+def test_what_agents_bring_in_is_what_the_effects_say(corpus):
+    """A behaviour with a path in few half samples is neither listed nor charged to anybody."""
+    model = learn(tabulate(corpus), halves=10, shuffles=0)
+    nowhere = replace(
+        model, edges=(), paths=np.arange(10)[:, None] < np.full(model.paths.shape[1], 4)
+    )
+    assert (nowhere.weights > 0).any()
+    assert not nowhere.leading.any()
+    assert set(by_seat(nowhere).values()) == {0.0}
+    often = replace(nowhere, paths=np.arange(10)[:, None] < np.full(model.paths.shape[1], 5))
+    assert often.leading.all()
+    assert by_seat(often)["Worker"] > 0.05
 
 
 def test_the_graph_leads_from_the_slip_to_failure(found):

@@ -8,8 +8,7 @@ import msgspec
 import numpy as np
 
 from tracekit.analyzers.causal.blame import contributions
-from tracekit.analyzers.causal.effects import ancestors
-from tracekit.analyzers.causal.model import Model, Progress, contexts, learn
+from tracekit.analyzers.causal.model import STABLE, Model, Progress, contexts, learn
 from tracekit.analyzers.causal.search import Settings
 from tracekit.analyzers.causal.table import MOST_COLUMNS, tabulate
 from tracekit.analyzers.company import Company, company
@@ -18,8 +17,6 @@ from tracekit.trace import Trace
 
 OUTCOME = "failure"
 """Name of the last node."""
-STABLE = 0.5
-"""Share of half samples from which an edge counts as stable."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,10 +105,11 @@ class Discovery(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...]
     """The most stable first."""
     effects: tuple[CausalEffect, ...]
-    """Behaviour that reaches failure in the graph or in some half sample, the weightiest first."""
+    """Behaviour that leads to failure in the graph of the whole corpus or in half of the half
+    samples or more, the weightiest first."""
     seats: dict[str, float]
-    """How much of the chance of failure each agent brings into a failed run, the most first; parts
-    that no behaviour explains belong to nobody."""
+    """How much of the chance of failure each agent brings into a failed run by the behaviour in
+    `effects`, the most first; what none of these explains belongs to nobody."""
     false_edges: float
     """Share of pairs that are joined when columns are shuffled apart, 0 to 1."""
     false_effect: float
@@ -141,10 +139,6 @@ def discover(
     """
     table = tabulate(traces, phases=phases, most=most, variant=variant)
     model = learn(table, settings, halves=halves, shuffles=shuffles, seed=seed, progress=progress)
-    said = contributions(model)
-    seats: dict[str, float] = {}
-    for column, worth in zip(table.columns, said[table.failed > 0].mean(axis=0), strict=True):
-        seats[column.seat] = seats.get(column.seat, 0.0) + float(worth)
     nodes = _nodes(model)
     return Discovery(
         runs=len(table.failed),
@@ -160,12 +154,24 @@ def discover(
         nodes=nodes,
         links=tuple(_links(model, nodes)),
         effects=tuple(_effects(model)),
-        seats=dict(sorted(seats.items(), key=lambda item: (-item[1], item[0]))),
+        seats=by_seat(model),
         false_edges=float(model.false_edges.mean()) / model.pairs if shuffles else 0.0,
         false_effect=float(model.false_effects.max(initial=0.0)),
         company=tuple(company(traces, seed=seed)),
         warnings=tuple(_warnings(model, len(traces) - len(table.failed))),
     )
+
+
+def by_seat(model: Model) -> dict[str, float]:
+    """What each agent adds to the chance of failure of a failed run, the most first.
+
+    Only behaviour that leads to failure (`Model.leading`) counts.
+    """
+    said = contributions(model)[model.table.failed > 0].mean(axis=0) * model.leading
+    seats: dict[str, float] = {}
+    for column, worth in zip(model.table.columns, said, strict=True):
+        seats[column.seat] = seats.get(column.seat, 0.0) + float(worth)
+    return dict(sorted(seats.items(), key=lambda item: (-item[1], item[0])))
 
 
 def when(found: Discovery, phase: int) -> str:
@@ -244,12 +250,10 @@ def _links(model: Model, nodes: Sequence[Node]) -> list[Link]:
 
 
 def _effects(model: Model) -> list[CausalEffect]:
-    table, causes = model.table, ancestors(model.edges, model.outcome)
+    table = model.table
     found = []
-    for k, column in enumerate(table.columns):
-        path = float(model.paths[:, k].mean()) if model.halves else float(k in causes)
-        if k not in causes and path < STABLE:
-            continue
+    for k in np.flatnonzero(model.leading):
+        column = table.columns[k]
         drawn = model.drawn_effects[:, k]
         value = float(model.effects[k])
         low, high = np.quantile(drawn, [0.025, 0.975]) if model.halves else (-1.0, 1.0)
@@ -261,7 +265,7 @@ def _effects(model: Model) -> list[CausalEffect]:
                 phase=column.phase,
                 says=column.says,
                 effect=Estimate(value, min(value, float(low)), max(value, float(high))),
-                path=path,
+                path=float(model.share[k]),
                 weight=float(model.weights[k]),
                 failing=int(failing),
                 passing=int(table.values[:, k].sum() - failing),

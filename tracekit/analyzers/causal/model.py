@@ -22,6 +22,8 @@ LEAST_RUNS = 30
 """Runs of known outcome below which nothing is learned."""
 LEAST_OF_EACH = 8
 """Failures, and successes, below which nothing is learned."""
+STABLE = 0.5
+"""Share of half samples from which what was found counts as stable."""
 
 Progress = Callable[[str], None]
 
@@ -64,14 +66,29 @@ class Model:
         return self.outcome * (self.outcome + 1) // 2
 
     @property
+    def share(self) -> np.ndarray:
+        """Share of half samples in which each column has a path to failure, (n_columns,).
+
+        Without half samples, 1 for a path in the graph of the whole table, 0 for none.
+        """
+        return self.paths.mean(axis=0) if self.halves else self._reached.astype(float)
+
+    @property
+    def leading(self) -> np.ndarray:
+        """Which columns lead to failure: in the whole graph or most half samples, (n_columns,)."""
+        return np.asarray(self._reached | (self.share >= STABLE))
+
+    @property
     def weights(self) -> np.ndarray:
         """Effects as far as they can be relied on: the mean of half samples, 0 without a path."""
         if not self.halves:
-            reached = np.array(
-                [k in ancestors(self.edges, self.outcome) for k in range(self.outcome)]
-            )
-            return np.asarray(self.effects * reached)
+            return np.asarray(self.effects * self._reached)
         return np.asarray((self.drawn_effects * self.paths).mean(axis=0))
+
+    @property
+    def _reached(self) -> np.ndarray:
+        causes = ancestors(self.edges, self.outcome)
+        return np.array([k in causes for k in range(self.outcome)], dtype=bool)
 
 
 def learn(
@@ -97,7 +114,7 @@ def learn(
     directed: Counter[tuple[int, int]] = Counter()
     drawn, paths = [], []
     for _ in range(halves):
-        half = _Sample(table.rows(_half(table, rng)), settings)
+        half = _Sample(table.rows(half_of(table, rng)), settings)
         some = half.search()
         found.update((min(e[:2]), max(e[:2])) for e in some)
         directed.update(e[:2] for e in some if e.mark == "-->")
@@ -239,7 +256,7 @@ def _difficulty(table: Table) -> np.ndarray:
     return np.asarray(np.digitize(rate, [0.1, 0.5]))
 
 
-def _half(table: Table, rng: np.random.Generator) -> np.ndarray:
+def half_of(table: Table, rng: np.random.Generator) -> np.ndarray:
     """Rows of half of the tasks, or half of the runs where there are few tasks.
 
     Halves without replacement rather than a bootstrap: doubled rows look like evidence to a test

@@ -28,6 +28,8 @@ RARE_RUNS = 10
 """The same in runs."""
 SAME = 0.8
 """Correlation from which a later column only says what an earlier one says."""
+REPEATS = 3
+"""Runs that most tasks must have to be compared with themselves."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +109,14 @@ class Table:
     """Number of the variant of the system that made each run, int (n_runs,)."""
     variants: tuple[str, ...]
     """Names of the variants."""
+    repeated: bool
+    """Whether tasks have runs enough to be compared with themselves. A part of a corpus is compared
+    as the whole is, however few runs of a task it holds."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """What the columns are."""
         return self.layout.columns
-
-    @property
-    def repeated(self) -> bool:
-        """Whether tasks have runs enough to be compared with themselves."""
-        return bool(np.median(np.bincount(self.task)) >= 3) if len(self.task) else False
 
     def rows(self, index: np.ndarray) -> Table:
         """The table of some of the runs, drawn with replacement perhaps."""
@@ -153,7 +153,8 @@ def tabulate(
         layout, values = _columns(layout, runs, shown)
         if len(layout.columns) <= most:
             break
-    place = {id(run): k for k, same in enumerate(by_task(runs).values()) for run in same}
+    tasks = list(by_task(runs).values())
+    place = {id(run): k for k, same in enumerate(tasks) for run in same}
     kinds = [variant(run) for run in runs]
     variants = tuple(sorted(set(kinds)))
     return Table(
@@ -165,6 +166,7 @@ def tabulate(
         questions=tuple(map(question_key, runs)),
         variant=np.array([variants.index(kind) for kind in kinds], dtype=int),
         variants=variants,
+        repeated=bool(tasks) and bool(np.median([len(same) for same in tasks]) >= REPEATS),
     )
 
 
