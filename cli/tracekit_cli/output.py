@@ -15,6 +15,8 @@ from tracekit.report.visible import one_line, visible
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+CELL = 4_000
+"""Characters of a cell that are shown at most."""
 UNREADABLE = 3
 """Exit code when some input could not be read; results of the rest are printed all the same."""
 
@@ -31,22 +33,25 @@ def emit_json(value: Any) -> None:
 
 
 def show(*renderables: RenderableType) -> None:
-    """Renderables on stdout; colours and widths follow the terminal and NO_COLOR."""
+    """Renderables on stdout; colours and widths follow the terminal and NO_COLOR.
+
+    Strings are neutralised and keep their lines; words of a log go through `one_line` before.
+    """
     from tracekit.report.terminal import console
 
     target = console()
     for renderable in renderables:
-        target.print(renderable)
+        target.print(visible(renderable) if isinstance(renderable, str) else renderable)
 
 
 def listing(columns: Sequence[str], rows: Iterable[Sequence[object]], *, cut: bool = False) -> None:
-    """A plain table on stdout; every cell is neutralised, the last column wraps or is `cut`."""
+    """A plain table on stdout; every cell is one neutral line, the last column wraps or is `cut`."""
     from rich.table import Table
     from rich.text import Text
 
     from tracekit.report.terminal import console
 
-    lines = [[visible(str(cell)) for cell in row] for row in rows]
+    lines = [[one_line(str(cell), CELL) for cell in row] for row in rows]
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     target = console()
     widths = [

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tracekit.store import read_traces
+from tracekit.store import read_traces, write_traces
+from tracekit.testing.traces import make_trace
+from tracekit.trace import Outcome, Task
 from tracekit_cli.commands.ingest import beside
 
 from .conftest import clean_env
@@ -216,3 +218,50 @@ def test_an_encoding_without_arrows_is_survived(spawn, logs):
     ran = spawn("attribute", "logs", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert ran.code == 0
     assert "rain-barrels" in ran.out
+
+
+COMMANDS = ("\n::error::owned ##[error]x", "\r\n::stop-commands::x", "\x1b]0;owned\x07")
+LINES = re.compile(r"(?m)^\s*::(error|stop)|[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]")
+"""What words of a log must not bring about: a line that a CI server obeys, and control characters."""
+
+
+def hostile_runs(path, repeats=15):
+    """Runs of three tasks by agents whose names, words, tasks and ids act on terminals and runners."""
+    names = [f"Agent{n}{evil}" for n, evil in enumerate(COMMANDS)]
+    made = []
+    for number in range(3 * repeats):
+        wrong = number % 2
+        steps = [
+            (names[0], f"Let us begin. {HOSTILE}"),
+            (names[1], f"I apologize, it is {number}.{COMMANDS[0]}" if wrong else "The sum is 24."),
+            (names[2], f"final answer: {77 if wrong else 24}{COMMANDS[1]}"),
+        ]
+        task = Task(f"{number % 3} eggs?{COMMANDS[0]}", id=f"task-{number % 3}{COMMANDS[1]}")
+        outcome = Outcome("failure" if wrong else "success", reason=f"no{COMMANDS[0]}")
+        made.append(make_trace(f"run-{number}{COMMANDS[1]}", steps, task=task, outcome=outcome))
+    write_traces(made, path)
+    return path
+
+
+def test_names_in_logs_neither_command_runners_nor_terminals(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")  # narrow: lines break inside of names
+    pytest.importorskip("causallearn")
+    many = hostile_runs(tmp_path / "many.jsonl")
+    one = hostile_runs(tmp_path / "one.jsonl", repeats=1)
+    system = ("--system", "tracekit.replay.sandbox.system:Sandbox")
+    for args in (
+        ["discover", many, "--halves", "2", "--shuffles", "1"],
+        ["influence", one],
+        ["influence", one, "--trace", f"run-1{COMMANDS[1]}"],
+        ["score", one],
+        ["rank", one],
+        ["debug", one, *system, "-m", "last-speaker", "--fresh", "0"],
+        ["attribute", one],
+        ["show", one],
+        ["show", one, "--step", "1"],
+    ):
+        ran = run(*args)
+        assert ran.code in (0, 2), (args, ran.err)
+        assert "run-" in ran.out or "Agent" in ran.out or args[0] in ("show", "rank"), args
+        assert LINES.search(ran.out + ran.err) is None, args
+        assert "##[error" not in ran.out + ran.err, args

@@ -18,6 +18,7 @@ from tracekit.errors import InputError, UsageError
 from tracekit.ingest.outcomes import Outcomes, outcomes_from
 from tracekit.ingest.pipeline import Ingest
 from tracekit.ingest.sniff import reader_of
+from tracekit.report.visible import one_line
 from tracekit.trace import Trace
 from tracekit_cli import options
 from tracekit_cli.output import emit_json, listing, note, report_problems, show
@@ -169,13 +170,9 @@ def _print(found: Discovery) -> None:
     if found.effects:
         rows = [_effect(found, one) for one in found.effects[:ROWS]]
         listing(("failures, points", "path", "failed", "succeeded", "behaviour"), rows)
+        _print_seats(found)
     else:
         show("No behaviour leads to failure in this corpus.")
-    top = [
-        f"{seat} {100 * worth:+.0f}" for seat, worth in found.seats.items() if abs(worth) > 0.005
-    ]
-    if top:
-        show(f"\nBrought into a failed run, in points of its chance of failure: {', '.join(top)}")
     stable = [link for link in found.links if link.stable]
     if stable:
         show("")
@@ -189,7 +186,18 @@ def _print(found: Discovery) -> None:
     chance = f"{found.false_edges:.1%} of pairs joined"
     show(f"\nIn shuffled data: {chance}, largest effect {100 * found.false_effect:.0f} points.")
     for text in found.warnings:
-        show(f"Note: {text}.")
+        show(f"Note: {one_line(text, 1000)}.")
+
+
+def _print_seats(found: Discovery) -> None:
+    """What each agent brings into failed runs, below the behaviours that it does so by."""
+    top = [
+        f"{one_line(seat, 60)} {100 * worth:+.0f}"
+        for seat, worth in found.seats.items()
+        if abs(worth) > 0.005
+    ]
+    if top:
+        show(f"\nBrought into a failed run, in points of its chance of failure: {', '.join(top)}")
 
 
 def _said(found: Discovery, node: Node) -> str:
