@@ -136,8 +136,8 @@ class Attribution(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="sc
     abstained: str | None = None
     """Why there is no answer; None = there is one."""
     failed: bool = False
-    """True when there is no answer because a call of a model failed or its answer could not be
-    read; `abstained` then says how. A method that holds back has not failed."""
+    """True when there is no answer because the method broke, a call of a model failed or its answer
+    could not be read; `abstained` then says how. A method that holds back has not failed."""
     conditional: bool = False
     """True when the outcome of the run is unknown and the verdict holds only if it failed."""
     votes: Votes | None = None

@@ -55,7 +55,7 @@ class Verdicts:
         self.counted: Counter[str] = Counter()
         """Runs by outcome status, those without a verdict included."""
         self.failed = 0
-        """Verdicts that failed because a model gave no answer that can be used."""
+        """Verdicts that there are none of because the method broke, or its model gave no answer."""
         self.pairs: list[Pair] = []
         """Explained runs with their verdicts, kept for tables and reports."""
         formats = [request.format] if request.format else None
@@ -119,7 +119,8 @@ class Verdicts:
                 return verdict, Problem(what=told, path=path)
             return verdict, None
         assert failure.problem is not None
-        return abstain(trace, Method(name=method.name), failure.problem.what), failure.problem
+        broken = abstain(trace, Method(name=method.name), failure.problem.what)
+        return msgspec.structs.replace(broken, failed=True), failure.problem
 
     def print_lines(self, *, top: int | None, keep: bool) -> None:
         """One JSON line per run as soon as it is known; `keep` holds the verdicts for a report."""

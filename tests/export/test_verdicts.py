@@ -164,6 +164,31 @@ def test_junit_says_which_judgements_broke_off(pairs):
     assert "the call failed" in suite.find("testcase/error").get("message")
 
 
+def test_what_could_not_be_analysed_is_an_error_in_junit_and_sarif(pairs):
+    blamed = make_trace("blamed", [("A", "5"), ("B", "ok")])
+    silent, unknown = replace(blamed, id="silent"), replace(blamed, id="unknown")
+    unknown = replace(unknown, outcome=Outcome())
+    broke = Attribution("", Method("m"), abstained="the server was busy", failed=True)
+    held = replace(broke, failed=False)
+    made = [
+        (blamed, attribute(blamed, "first-speaker")),
+        *((trace, replace(broke, trace_id=trace.id)) for trace in (silent, unknown)),
+        *((trace, replace(held, trace_id=trace.id)) for trace in (silent, unknown)),
+    ]
+    (suite,) = ET.fromstring(exporter("junit").encode(made))
+    tags = [case[0].tag for case in suite.findall("testcase")]
+    assert tags == ["failure", "error", "error", "failure", "skipped"]
+    assert [suite.get(name) for name in ("failures", "errors", "skipped")] == ["2", "2", "1"]
+    assert "the server was busy" in suite.find(".//error").get("message")
+    for some, whole in ((made, False), (pairs, True)):
+        document = json.loads(exporter("sarif").encode(some))
+        jsonschema.validate(document, schemas.SARIF)
+        (invocation,) = document["runs"][0]["invocations"]
+        assert invocation["executionSuccessful"] is whole
+        errors = [n for n in invocation["toolExecutionNotifications"] if n["level"] == "error"]
+        assert len(errors) == (0 if whole else 2)
+
+
 def binary(value):
     """Ids of OTLP/JSON, in hex, as the JSON of protobuf has them."""
     if isinstance(value, dict):

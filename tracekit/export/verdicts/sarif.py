@@ -88,7 +88,10 @@ def document(known: Sequence[Judged], config: Mapping[str, Any] | None = None) -
         "taxonomies": [_taxonomy(modes)],
         "columnKind": "unicodeCodePoints",
         "invocations": [
-            {"executionSuccessful": True, "toolExecutionNotifications": _notes(known, told)}
+            {
+                "executionSuccessful": not any(one.verdict.failed for one in known),
+                "toolExecutionNotifications": _notes(known, told),
+            }
         ],
         "results": [_result(one, modes) for one in told[:RESULTS]],
     }
@@ -140,15 +143,20 @@ def _methods(known: Sequence[Judged]) -> str:
 
 
 def _notes(known: Sequence[Judged], told: Sequence[Judged]) -> list[dict[str, Any]]:
-    """What is not among the results, and why."""
+    """What could not be analysed, what is not among the results, and why."""
+    broken = [
+        _note(f"{one.trace.id}: {explain(one.trace, one.verdict)}", "error")
+        for one in known
+        if one.verdict.failed
+    ][:RESULTS]
     silent = [
         _note(f"{one.trace.id}: {explain(one.trace, one.verdict)}", "note")
         for one in known
-        if one.trace.failed is None and one.verdict.top is None
+        if one.trace.failed is None and one.verdict.top is None and not one.verdict.failed
     ][:RESULTS]
     beyond = len(told) - RESULTS
     more = [_note(f"{beyond} more results are left out", "warning")] if beyond > 0 else []
-    return silent + more
+    return broken + silent + more
 
 
 def _note(text: str, level: str) -> dict[str, Any]:
