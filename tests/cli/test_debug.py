@@ -45,7 +45,11 @@ def test_one_run_is_shown_in_full(run, runs):
     done = run("debug", runs, *SYSTEM, *QUICK, "--run", trace.id, "--fresh", "0")
     assert done.code == 0, done.err
     assert "Right as they are: steps" in done.out
-    assert "Its effect was not measured" in done.out or "No repair" in done.out
+    assert "Its effect was not measured" in done.out
+    assert "No repair" not in done.out
+    none = run("debug", runs, *SYSTEM, *QUICK, "--run", trace.id, "--fresh", "0", "--budget", "1")
+    assert "No repair: nothing was validated" in none.out
+    assert "Its effect" not in none.out
 
 
 def test_json_is_the_session_and_the_same_every_time(run, runs):

@@ -129,9 +129,7 @@ def uneven(tasks, repeats):
 def test_what_agents_bring_in_is_what_the_effects_say(corpus):
     """A behaviour with a path in few half samples is neither listed nor charged to anybody."""
     model = learn(tabulate(corpus), halves=10, shuffles=0)
-    nowhere = replace(
-        model, edges=(), paths=np.arange(10)[:, None] < np.full(model.paths.shape[1], 4)
-    )
+    nowhere = replace(model, paths=np.arange(10)[:, None] < np.full(model.paths.shape[1], 4))
     assert (nowhere.weights > 0).any()
     assert not nowhere.leading.any()
     assert set(by_seat(nowhere).values()) == {0.0}
@@ -228,7 +226,7 @@ def test_it_abstains(corpus, plant):
         odd, id="plain", steps=tuple(msgspec.structs.replace(s, content="Yes.") for s in odd.steps)
     )
     quiet = attribute(plain, "causal", context=Context(corpus=corpus))
-    assert quiet.abstained or all("strays" not in e.shows for e in quiet.top.evidence)
+    assert quiet.abstained == "no step shows more of what leads to failure than usual"
     with pytest.raises(UsageError, match="no algorithm"):
         attribute(odd, "causal", context=Context(corpus=corpus, settings={"algorithm": "magic"}))
     with pytest.raises(UsageError, match="alpha"):
@@ -243,5 +241,5 @@ def test_runs_without_repeats_are_compared_with_all(plant):
     runs = plant(tasks=60, repeats=1)
     model = learn(tabulate(runs), halves=2, shuffles=1)
     assert not model.table.repeated
-    said = discover(runs, halves=2, shuffles=0) if len(model.table.columns) else None
-    assert said is None or any("too few runs" in text for text in said.warnings)
+    said = discover(runs, halves=2, shuffles=0)
+    assert any("too few runs" in text for text in said.warnings)
