@@ -231,7 +231,7 @@ def repair_lines(each: Round) -> list[str]:
     if each.repair is None:
         return ["No repair: nothing was validated that the system could be repaired by."]
     asked = ", ".join(f"{name} ({count})" for name, count in each.asked.items())
-    lines = [f"Repair {each.repair}. {one_line(each.repair.text, 400)}"]
+    lines = [f"Repair {one_line(str(each.repair), 100)}. {one_line(each.repair.text, 400)}"]
     lines.append(f"What the failures ask for: {one_line(asked, 300)}.")
     if each.gain is None:
         lines.append("Its effect was not measured: no fresh tasks, or a system without repairs.")
