@@ -224,8 +224,11 @@ def effects(name: str, runs: Sequence[Trace]) -> list[dict[str, Any]]:
     print(f"\n#### {name}: {said.runs} runs, {said.failures} failed, {said.tasks} problems\n")
     print(f"False edges among shuffled columns: {100 * said.false_edges:.1f} % of pairs; ", end="")
     print(f"largest effect there: {100 * said.false_effect:.0f} points.\n")
-    print("| behaviour | steps | failures + points | path | failed runs | successful runs |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    if said.effects:
+        print("| behaviour | steps | failures + points | path | failed runs | successful runs |")
+        print("| --- | --- | --- | --- | --- | --- |")
+    else:
+        print("No behaviour leads to failure.")
     for one in said.effects:
         first, last = said.phases[one.phase]
         steps = f"{first}-{'end' if last is None else last}"
@@ -239,10 +242,10 @@ def effects(name: str, runs: Sequence[Trace]) -> list[dict[str, Any]]:
     print(
         f"\nBrought into a failed run, points: { ({k: round(100 * v, 1) for k, v in said.seats.items()}) }"
     )
-    sure = [one for one in said.company if one.sure]
-    for one in sure:
+    sure = [each for each in said.company if each.sure]
+    for each in sure:
         print(
-            f"- spectrum: {one.agent}: {one.action}: {percent(one.difference)}, {one.tasks} problems"
+            f"- spectrum: {each.agent}: {each.action}: {percent(each.difference)}, {each.tasks} problems"
         )
     if not sure:
         print(f"- spectrum: none of {len(said.company)} actions is sure")

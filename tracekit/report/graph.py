@@ -91,7 +91,7 @@ def graph_page(found: Discovery, *, title: str = "What leads to failure") -> str
             points=points,
             found=found,
             picture=picture(found),
-            effects=[one for one in found.effects if one.path >= 0.1],
+            effects=found.effects,
             steps={k: when(found, k) for k in range(len(found.phases))},
             policy=policy([], [style]),
             style=Markup(style),  # noqa: S704 (our own files)

@@ -105,8 +105,7 @@ class Discovery(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...]
     """The most stable first."""
     effects: tuple[CausalEffect, ...]
-    """Behaviour that leads to failure in the graph of the whole corpus or in half of the half
-    samples or more, the weightiest first."""
+    """Behaviour that leads to failure in half of the half samples or more, the weightiest first."""
     seats: dict[str, float]
     """How much of the chance of failure each agent brings into a failed run by the behaviour in
     `effects`, the most first; what none of these explains belongs to nobody."""

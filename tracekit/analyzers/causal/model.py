@@ -71,24 +71,22 @@ class Model:
 
         Without half samples, 1 for a path in the graph of the whole table, 0 for none.
         """
-        return self.paths.mean(axis=0) if self.halves else self._reached.astype(float)
+        if self.halves:
+            return np.asarray(self.paths.mean(axis=0))
+        causes = ancestors(self.edges, self.outcome)
+        return np.array([float(k in causes) for k in range(self.outcome)])
 
     @property
     def leading(self) -> np.ndarray:
-        """Which columns lead to failure: in the whole graph or most half samples, (n_columns,)."""
-        return np.asarray(self._reached | (self.share >= STABLE))
+        """Which columns lead to failure: those with a path in half of the half samples or more."""
+        return np.asarray(self.share >= STABLE)
 
     @property
     def weights(self) -> np.ndarray:
         """Effects as far as they can be relied on: the mean of half samples, 0 without a path."""
         if not self.halves:
-            return np.asarray(self.effects * self._reached)
+            return np.asarray(self.effects * self.share)
         return np.asarray((self.drawn_effects * self.paths).mean(axis=0))
-
-    @property
-    def _reached(self) -> np.ndarray:
-        causes = ancestors(self.edges, self.outcome)
-        return np.array([k in causes for k in range(self.outcome)], dtype=bool)
 
 
 def learn(
