@@ -327,6 +327,6 @@ def test_the_documented_summary_is_what_is_measured(data):
     rows = [line for line in told.splitlines() if line.startswith("| ")][2:]
     suite = evaluate_all(["first-error", "random"], data, seeds=(0, 1, 2))
     now = [line for line in suite_tables.summary(suite) if line.startswith("| ")][2:]
-    assert len(now) == 4 * 7 + 6 + 3 - 1
+    assert len(now) == 4 * 8 + 7 + 3 - 1
     assert [line for line in now if line not in rows] == []
     assert len(rows) == len(now) + 6

@@ -146,7 +146,10 @@ def test_keys_move_through_runs_steps_and_suspects(report):
     assert report.run("return document.activeElement.id") == "run-1-step-1"
     report.press("]")
     assert report.run("return location.hash") == "#run-2"
-    report.press("[", "u")
+    report.press("[")
+    report.frames()
+    report.press("u")
+    report.frames()
     assert report.shown("#overview")
     assert report.run("return document.activeElement.getAttribute('href')") == "#run-1"
 

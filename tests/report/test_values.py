@@ -37,6 +37,12 @@ class Given:
         return ("nobody \x1b[31m knows",)
 
 
+@pytest.fixture(autouse=True)
+def eighty_columns(monkeypatch):
+    """Tables depend on the width, which other terminals may have otherwise."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
 def told(capsys, *renderables):
     for each in renderables:
         console().print(each)

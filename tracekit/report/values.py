@@ -63,7 +63,7 @@ def score_detail(trace: Trace, scored: RunScore) -> RenderableType:
     """One run: a row a step with its value as a bar, then what each agent changed."""
     steps = _table("Step", "Agent", "Value", "", "Change", "Says")
     steps.columns[0].justify = steps.columns[2].justify = steps.columns[4].justify = "right"
-    for column in steps.columns:
+    for column in steps.columns[:-1]:  # the words give way in a narrow terminal, not the figures
         column.no_wrap = True
     steps.add_row(Text(), Text(), Text(percent(scored.begin)), _bar(scored.begin), Text(), Text())
     for step in scored.steps:
@@ -73,7 +73,12 @@ def score_detail(trace: Trace, scored: RunScore) -> RenderableType:
             Text(percent(step.value)),
             _bar(step.value),
             _change(step),
-            Text(one_line(trace.steps[step.step].content, 60), "dim", overflow="ellipsis"),
+            Text(
+                one_line(trace.steps[step.step].content, 60),
+                "dim",
+                overflow="ellipsis",
+                no_wrap=True,
+            ),
         )
     agents = _table("Agent", "Steps", "Change", "Worst step")
     for each in scored.agents:
