@@ -25,6 +25,7 @@ from tracekit.attribution import Attribution, Cost, Method
 from tracekit.context import Context
 from tracekit.errors import UsageError
 from tracekit.llm.errors import InvalidAnswer
+from tracekit.optional import require
 from tracekit.trace import Trace
 
 LOCAL = "tracekit_models.tracer.local:load"
@@ -95,6 +96,8 @@ def _writer(chosen: dict[str, Any], context: Context) -> Writer:
         raise UsageError("tracer needs a model: --model DIR, ORG/NAME, or its name on --llm URL")
     if context.llm is not None:
         return Served(context.llm, chosen)
+    for module in ("torch", "transformers"):
+        require(module, extra="train")
     load = registry.load(LOCAL, "the local tracer")
     loaded: Writer = load(chosen["model"], chosen)
     return loaded
