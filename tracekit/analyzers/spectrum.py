@@ -3,7 +3,7 @@
 Spectrum-based fault localisation counts, for every action, the failing and passing runs that hold
 it. FAMAS (arXiv 2509.13782, section 3) adds decay for repetition and the habits of the agent; the
 classic formulas stand beside it. Where FAMAS has a language model merge actions, this method goes
-by `tracekit.signals.actions`, and says so.
+by `tracekit.signals.actions`; with `abstraction=llm` a model merges what is left.
 """
 
 from __future__ import annotations
@@ -11,23 +11,30 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
 
+from tracekit.analyzers.abstraction import merged
 from tracekit.analyzers.corpus import Latest, by_task, named_by_role, seats
 from tracekit.analyzers.run import abstain
 from tracekit.analyzers.verdict import settings, verdict
-from tracekit.attribution import Attribution, Evidence, Method
+from tracekit.attribution import Attribution, Cost, Evidence, Method
 from tracekit.context import Context
 from tracekit.errors import UsageError
 from tracekit.folds import question_key
+from tracekit.llm.errors import CallError
+from tracekit.llm.request import Completion
+from tracekit.llm.request import cost as cost_of
 from tracekit.signals.actions import Action, actions
 from tracekit.signals.roles import candidates
 from tracekit.trace import Trace
 
 VERSION = "1"
+ABSTRACTIONS = ("none", "llm")
+REMEMBERED = 64
+"""Tasks whose merged actions are kept."""
 DECAY = 0.9
 """What each further occurrence in a run counts, against the one before (lambda of FAMAS)."""
 
@@ -114,7 +121,9 @@ class Spectrum:
     """Ranks the steps of a failed run by how their actions go with failure in other runs.
 
     Settings: `formula` (ochiai, famas, tarantula, dstar, kulczynski2) and `coarse` (actions without
-    their gist). The formula of the paper is `famas`; its factors favour what agents do often. It needs a corpus with a passing run of the same task, and abstains without one.
+    their gist), `abstraction` (none, or llm: a model merges what is the same in other words) and
+    `model` (its name). The formula of the paper is `famas`; its factors favour what agents do often.
+    It needs a corpus with a passing run of the same task, and abstains without one.
     What it states as probabilities are shares of suspicion within the run, which nothing calibrates.
     """
 
@@ -124,14 +133,23 @@ class Spectrum:
 
     def __init__(self) -> None:
         self._corpora: Latest[None, _Corpus] = Latest(lambda runs, _: _Corpus.of(runs))
+        self._merged: dict[tuple[Any, ...], dict[Action, Action]] = {}
+        """What a model merged, by what it was asked: the runs of a task ask the same."""
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict; the run itself counts as one that failed."""
-        chosen = settings(context, self.name, formula="ochiai", coarse=False)
+        chosen = settings(
+            context, self.name, formula="ochiai", coarse=False, abstraction="none", model=""
+        )
         if chosen["formula"] not in FORMULAS:
             known = ", ".join(FORMULAS)
             raise UsageError(f"spectrum has no formula {chosen['formula']!r}; there are {known}")
-        method = Method(name=self.name, version=VERSION, settings=chosen)
+        if chosen["abstraction"] not in ABSTRACTIONS:
+            raise UsageError(f"spectrum: abstraction is {chosen['abstraction']!r}; none or llm")
+        model = chosen.pop("model")
+        if chosen["abstraction"] == "none":
+            del chosen["abstraction"]
+        method = Method(name=self.name, version=VERSION, model=model or None, settings=chosen)
         corpus = self._corpora.of(context.corpus, None)
         same = corpus.tasks.get(question_key(trace), [])
         others = [run for run in same if run.id != trace.id]
@@ -145,6 +163,14 @@ class Spectrum:
             doings = actions(run, coarse=bool(chosen["coarse"]))
             return [each._replace(agent=seat[each.agent]) for each in doings]
 
+        cost = Cost()
+        if "abstraction" in chosen:
+            try:
+                same_as, cost = self._abstract([*failing, *passing], told, context, model)
+            except CallError as error:
+                why = f"the model that should merge actions gave no answer: {error}"
+                return msgspec.structs.replace(abstain(trace, method, why), failed=True)
+            plain, told = told, lambda run: [same_as.get(each, each) for each in plain(run)]
         spectrum = Table(map(told, failing), map(told, passing))
         mine = told(trace)
         found = np.zeros(len(mine))
@@ -158,7 +184,31 @@ class Spectrum:
             if found[index] > 0
         }
         said = verdict(trace, method, found / found.sum(), evidence=evidence)
-        return msgspec.structs.replace(said, warnings=tuple(_doubts(found, len(passing))))
+        return msgspec.structs.replace(
+            said, cost=cost, warnings=tuple(_doubts(found, len(passing)))
+        )
+
+    def _abstract(
+        self,
+        runs: Sequence[Trace],
+        told: Callable[[Trace], list[Action]],
+        context: Context,
+        model: str,
+    ) -> tuple[dict[Action, Action], Cost]:
+        """What a model merges over the runs of a task, asked once; the runs go by their ids."""
+        if context.llm is None:
+            raise UsageError("spectrum: abstraction=llm asks a model: say where, --llm URL")
+        examples: dict[Action, str] = {}
+        for run in sorted(runs, key=lambda run: run.id):
+            for action, step in zip(told(run), run.steps, strict=True):
+                examples.setdefault(action, step.content)
+        key = (model, context.seed, *examples.items())
+        done: tuple[Completion, ...] = ()
+        if key not in self._merged:
+            if len(self._merged) >= REMEMBERED:
+                self._merged.clear()
+            self._merged[key], done = merged(examples, context.llm, model, context.seed)
+        return self._merged[key], cost_of(done)
 
 
 def _doubts(found: np.ndarray, passing: int) -> Iterator[str]:
