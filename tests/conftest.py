@@ -114,3 +114,11 @@ def browser(tmp_path: Path) -> Iterator["WebDriver"]:
     driver.get_log("performance")  # the requests of the start page are not the report's
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def no_proxy(monkeypatch):
+    """Servers on loopback are reached directly, whatever stands in the variables of the machine."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)

@@ -28,16 +28,8 @@ JUDGE = ("--method", "judge:all-at-once", "--model", "m")
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    for name in (
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-    ):
-        monkeypatch.delenv(name, raising=False)
+def directly(no_proxy):
+    """Every test here talks to servers on loopback."""
 
 
 @pytest.fixture

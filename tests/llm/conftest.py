@@ -13,17 +13,8 @@ QUICK = Retry(tries=4, first=0.01, longest=1.0, total=20.0)
 
 
 @pytest.fixture(autouse=True)
-def no_ambient_settings(monkeypatch):
-    """What stands in the variables of the machine must not matter."""
-    for name in (
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-    ):
-        monkeypatch.delenv(name, raising=False)
+def directly(no_proxy):
+    """Every test here talks to servers on loopback."""
 
 
 @pytest.fixture
