@@ -67,6 +67,32 @@ def test_labels_of_the_same_definition_give_way_and_others_stay(labels):
     ]
 
 
+def test_one_label_per_annotator_trace_and_definition(labels):
+    found = labels(
+        "t,,1,,decisive,me", "t,,2,,decisive,me", "t,,2,,decisive,you", "t,,2,,outcome-only,me",
+        "t,,1,,span-error,me", "t,,2,,span-error,me", resolve="keep",
+    )  # fmt: skip
+    steps = [label.step for label in found.apply(trace()).labels]
+    (problem,) = found.problems
+    assert (steps, problem.line) == ([1, 2, 2, 1, 2], 3)
+    assert "labels.csv:2 already" in problem.what
+
+
+def test_a_row_that_does_not_fit_is_put_right_by_a_later_one(labels):
+    found = labels("t,,9,,decisive,me", "t,,1,,decisive,me", "t,,2,,decisive,me")
+    assert [label.step for label in found.apply(trace()).labels] == [1]
+    assert [problem.line for problem in found.problems] == [2, 4]
+    assert "labels.csv:3 already" in found.problems[1].what
+
+
+def test_a_file_named_twice_is_read_once(tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_text("trace,step,definition\nt,1,decisive\n")
+    found = Labels([file, str(file)])
+    assert len(found.apply(trace()).labels) == 1
+    assert (found.rows, found.applied, found.problems) == (1, 1, [])
+
+
 def test_a_trace_without_rows_is_the_same_object(labels):
     other = trace("other")
     assert labels("t,,1,,decisive,me").apply(other) is other

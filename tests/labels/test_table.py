@@ -98,17 +98,6 @@ def test_base_one_counts_from_one(table):
     assert "before the first" in problems[0].what
 
 
-def test_one_label_per_annotator_trace_and_definition(table):
-    file = table(
-        HEADER
-        + "t,Ada,1,,decisive,me,\nt,Ada,2,,decisive,me,\nt,Ada,2,,decisive,you,\n"
-        + "t,Ada,2,,outcome-only,me,\nt,Ada,1,,span-error,me,\nt,Ada,2,,span-error,me,\n"
-    )
-    rows, problems = split(read_rows(file))
-    assert len(rows) == 5
-    assert "labels.csv:2" in problems[0].what
-
-
 def test_windows_files(table):
     rows, problems = split(read_rows(table((HEADER + "t,Ada,1,,decisive,me,\n").encode("utf-16"))))
     assert (len(rows), problems) == (1, [])

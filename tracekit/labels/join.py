@@ -13,7 +13,7 @@ import msgspec
 
 from tracekit.errors import Problem
 from tracekit.labels.compare import Report, compare, majority
-from tracekit.labels.table import Row, Seen, read_rows
+from tracekit.labels.table import Row, read_rows
 from tracekit.names import same
 from tracekit.trace import Label, Trace
 
@@ -55,9 +55,8 @@ class Labels:
         """Rows that were put on a trace."""
         self._by_trace: dict[str, list[Row]] = defaultdict(list)
         self._said: dict[str, list[Label]] = {}
-        seen: Seen = {}
-        for file in files:
-            for row in read_rows(Path(file), base, seen):
+        for file in dict.fromkeys(map(Path, files)):
+            for row in read_rows(file, base):
                 self.rows += 1
                 if isinstance(row, Problem):
                     self.problems.append(row)
@@ -73,7 +72,7 @@ class Labels:
             what = "two traces have this id, and the label may belong to either"
             self.problems.append(rows[0].problem(what, "label logs in which ids differ"))
             return trace
-        labels = [label for row in rows if (label := self._fitted(row, trace)) is not None]
+        labels = self._once(rows, trace)
         self._said[trace.id] = labels
         self.applied += len(labels)
         defined = {label.definition for label in labels}
@@ -94,6 +93,28 @@ class Labels:
     def report(self) -> Report:
         """How far annotators agree on the traces seen so far."""
         return compare(self._said)
+
+    def _once(self, rows: Sequence[Row], trace: Trace) -> list[Label]:
+        """What the rows say of the trace. An annotator labels a run once by each definition.
+
+        Of wrong spans there may be many. A row that does not fit says nothing, so it does not stand
+        in the way of one that puts it right.
+        """
+        labels: list[Label] = []
+        first: dict[tuple[str, str], Row] = {}
+        for row in rows:
+            label = self._fitted(row, trace)
+            if label is None:
+                continue
+            key = (row.annotator, row.definition)
+            if row.definition == "span-error" or first.setdefault(key, row) is row:
+                labels.append(label)
+            else:
+                who = repr(row.annotator) if row.annotator else "an annotator without a name"
+                place = f"{first[key].path}:{first[key].line}"
+                what = f"{who} labelled this trace in {place} already"
+                self.problems.append(row.problem(what, "keep one of the two rows"))
+        return labels
 
     def _fitted(self, row: Row, trace: Trace) -> Label | None:
         """The row as a label of the trace; None, and a problem, when it does not fit."""

@@ -65,15 +65,11 @@ class Bad(ValueError):
         self.do = do
 
 
-Seen = dict[tuple[str, str, str], str]
-"""Place of the row by trace, annotator and definition."""
-
-
-def read_rows(file: Path, base: int = 0, seen: Seen | None = None) -> Iterator[Row | Problem]:
+def read_rows(file: Path, base: int = 0) -> Iterator[Row | Problem]:
     """The rows of a file, good and bad, in its order; `base` is what it counts the first step as.
 
-    Files that share `seen` may not hold the same label twice between them. Raises `InputError` when the file as a whole cannot be used: it is missing, too large, or a
-    CSV without the columns that are needed.
+    Raises `InputError` when the file as a whole cannot be used: it is missing, too large, or a CSV
+    without the columns that are needed.
     """
     if not file.is_file():
         raise InputError(f"{file}: no such file of labels")
@@ -81,14 +77,11 @@ def read_rows(file: Path, base: int = 0, seen: Seen | None = None) -> Iterator[R
         raise InputError(f"{file}: larger than {LARGEST // 2**20} MiB; split it")
     text = decode_text(file.read_bytes())
     rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text, file)
-    seen = {} if seen is None else seen
     for line, values in rows:
         try:
             if isinstance(values, Bad):
                 raise values
-            row = parse(values, base, path=str(file), line=line)
-            _once(row, seen)
-            yield row
+            yield parse(values, base, path=str(file), line=line)
         except Bad as bad:
             yield Problem(what=str(bad), path=str(file), line=line, do=bad.do)
 
@@ -121,17 +114,6 @@ def parse(values: dict[str, Any], base: int = 0, *, path: str = "", line: int = 
     if row.agent is None and row.step is None and row.definition != "outcome-only":
         raise Bad("neither an agent nor a step is blamed", "fill in `step`, `agent` or both")
     return row
-
-
-def _once(row: Row, seen: Seen) -> None:
-    """An annotator labels a run once by each definition; of wrong spans there may be many."""
-    if row.definition == "span-error":
-        return
-    place = f"{row.path}:{row.line}"
-    before = seen.setdefault((row.trace, row.annotator, row.definition), place)
-    if before != place:
-        who = repr(row.annotator) if row.annotator else "an annotator without a name"
-        raise Bad(f"{who} labelled this trace in {before} already", "keep one of the two rows")
 
 
 def _csv_rows(text: str, file: Path) -> Iterator[tuple[int, dict[str, Any] | Bad]]:
