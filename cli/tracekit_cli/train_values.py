@@ -22,7 +22,7 @@ class Wanted(NamedTuple):
     paths: list[str]
     out: Path
     targets: Path | None
-    folds: int
+    folds: int | None
     seed: int
     licence: str | None
     format: str | None

@@ -104,6 +104,25 @@ def test_what_cannot_be_held_out_is_not_scored_but_said(run, tmp_path):
     assert "too few runs" in (tmp_path / "model" / "README.md").read_text()
 
 
+def test_as_many_folds_as_were_asked_for(run, tmp_path):
+    arguments = write(tmp_path, 18)
+    done = run("train", "linear", *arguments, "--json", "--folds", "3")
+    assert json.loads(done.out)["evaluation"]["folds"] == 3
+    assert json.loads(run("train", "linear", *arguments, "--json").out)["evaluation"]["folds"] == 18
+
+
+@pytest.mark.parametrize(
+    ("count", "folds", "why"),
+    [(12, 13, "12 questions"), (12, 3, "8 traces have a labelled step"), (10, 5, "10 needed")],
+)
+def test_folds_that_cannot_be_had_are_refused(run, tmp_path, count, folds, why):
+    done = run("train", "linear", *write(tmp_path, count), "--folds", folds)
+    assert done.code == 2
+    assert f"--folds {folds}: " in done.err
+    assert why in done.err
+    assert not (tmp_path / "model").exists()
+
+
 def test_labels_of_two_meanings_are_never_pooled(run, tmp_path):
     arguments = write(tmp_path, 12, labels=(Label("injected", step=2),))
     done = run("train", "linear", *arguments)

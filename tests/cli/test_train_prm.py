@@ -82,6 +82,13 @@ def test_it_is_no_method_of_attribution(run, logs, folder):
     assert "values runs" in done.err
 
 
+def test_more_folds_than_problems_are_refused(run, logs, tmp_path):
+    done = run("train", "prm", logs, "-o", tmp_path / "m", "--folds", 99)
+    assert done.code == 2
+    assert "--folds 99: 8 problems, 99 needed" in done.err
+    assert not (tmp_path / "m").exists()
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

@@ -79,15 +79,16 @@ def train(
     *,
     definition: Definition | None = None,
     seed: int = 0,
-    folds: int = 10,
+    folds: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Trained:
     """Fit a method on labelled failures, and score it on them out of fold.
 
     Runs without a labelled step, and runs that succeeded, are left out. Folds keep runs of one
-    question, and copies of one run, together. Raises `UsageError` for a method that cannot be
-    fitted and stored, for fewer than ten labelled failures, and for labels of several definitions
-    unless one is named; `UnknownName`.
+    question, and copies of one run, together; None = ten, or as many as there are questions where
+    these, or the runs, are few. Raises `UsageError` for a method that cannot be fitted and stored,
+    for fewer than ten labelled failures, for labels of several definitions unless one is named, and
+    for `folds` that the runs cannot be dealt into; `UnknownName`.
     """
     analyzer = trainable(method)
     assert isinstance(analyzer, Fitted)
@@ -152,27 +153,38 @@ def _out_of_fold(
     own: Own,
     traces: Sequence[Trace],
     seed: int,
-    folds: int,
+    folds: int | None,
     progress: Callable[[str], None] | None,
 ) -> tuple[Leaderboard | None, str | None]:
-    """The figures, or why there are none: too few runs or questions to hold any out."""
+    """The figures, or why there are none; where `folds` were asked for, that is a `UsageError`."""
     groups = len({question(trace) for trace in traces})
-    if groups < 2:
+    if folds is None and groups < 2:
         return None, "all runs ask one question, so none can be held out"
-    if len(traces) < 2 * FEWEST:
-        folds = groups  # one question at a time: every fold must leave enough to fit on
-    config = EvalConfig(folds=min(folds, groups), seeds=(seed,))
+    if folds is not None and folds > groups:
+        raise UsageError(
+            f"--folds {folds}: the runs ask {groups} questions, and runs of one question stay "
+            f"together; use at most {groups}"
+        )
+    config = EvalConfig(folds=folds or _usual_folds(len(traces), groups), seeds=(seed,))
     tell = None if progress is None else lambda _done, _all, what: progress(what)
     try:
         # A protocol's class variable, which is known only when the labels are.
-        bench = cast("Benchmark", own)
-        board = evaluate(bench, [analyzer], Path.cwd(), config, progress=tell)
+        board = evaluate(cast("Benchmark", own), [analyzer], Path.cwd(), config, progress=tell)
     except UsageError as error:
-        return None, f"too few runs to hold some out ({error})"
-    broke = [case.failed for case in board.cases if case.method == analyzer.name]
-    if all(broke):
-        return None, f"too few runs to hold some out ({broke[0]})"
-    return board, None
+        why = str(error)
+    else:
+        broke = [case.failed for case in board.cases if case.method == analyzer.name]
+        if not all(broke):
+            return board, None
+        why = str(broke[0])
+    if folds is not None:
+        raise UsageError(f"--folds {folds}: {why}; leave it out, or label more runs")
+    return None, f"too few runs to hold some out ({why})"
+
+
+def _usual_folds(runs: int, groups: int) -> int:
+    """Ten; one question at a time where more would be missing from the few runs to fit on."""
+    return groups if runs < 2 * FEWEST else min(10, groups)
 
 
 def card(trained: Trained, *, licence: str | None = None) -> str:

@@ -41,7 +41,8 @@ DefinitionOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Which labels; needed where they are mixed.")
 ]
 FoldsOption = Annotated[
-    int, typer.Option(min=2, metavar="N", help="Folds of the evaluation, by question.")
+    int | None,
+    typer.Option(min=2, metavar="N", help="Folds of the evaluation, by question; 10 if they can."),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of folds and fit.")]
 TargetsOption = Annotated[
@@ -64,7 +65,7 @@ def command(
     labels: LabelsOption = None,
     base: BaseOption = 0,
     definition: DefinitionOption = None,
-    folds: FoldsOption = 10,
+    folds: FoldsOption = None,
     seed: SeedOption = 0,
     licence: LicenceOption = None,
     targets: TargetsOption = None,
@@ -108,6 +109,8 @@ def command(
         raise UsageError(f"--targets are values of prefixes: for prm, not for {method}")
     if (recipe is not None) != (method == "tracer"):
         raise UsageError("tracer is trained by a --recipe, and nothing else is")
+    if recipe is not None and folds is not None:
+        raise UsageError("--folds are of an evaluation; tracer is judged by `tracekit eval`")
     if recipe is None:
         trainable(method)
     meaning = _definition(definition)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
+from tracekit.errors import UsageError
 from tracekit.prm.model import Prm
 from tracekit.prm.targets import Target
 from tracekit.stats import Estimate, calibration
@@ -18,6 +19,8 @@ from tracekit_models.prm.train import Progress, Recipe, fit_model
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """Shares of the steps after which a value is judged."""
+FEWEST = 4
+"""Problems below which none is held out."""
 REPEATS = 500
 """Draws of problems for an interval."""
 
@@ -58,22 +61,29 @@ def train_values(
     targets: Sequence[Target] | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
-    folds: int = 10,
+    folds: int | None = None,
     progress: Progress | None = None,
 ) -> Trained:
     """Fit `prm` on runs with outcomes, or on targets of their prefixes, and judge it out of fold.
 
-    Raises `UsageError` for too few runs, or runs that all ended alike.
+    Folds keep runs of one problem together; None = ten, or one problem each where they are fewer.
+    Raises `UsageError` for too few runs, runs that all ended alike, or more `folds` than problems.
     """
     chosen, tell = recipe or Recipe(), progress or (lambda _: None)
     found = examples(traces, targets)
+    problems = len({one.problem for one in found})
+    if folds is not None and problems < max(folds, FEWEST):
+        raise UsageError(
+            f"--folds {folds}: {problems} problems, {max(folds, FEWEST)} needed, since runs of one "
+            "problem stay together"
+        )
     tell(f"{len(found)} runs")
     model = fit_model(found, chosen, seed, tell)
     figures, why = _figures(found, chosen, seed, folds, tell)
     return Trained(
         values=Prm(model),
         runs=len(found),
-        problems=len({one.problem for one in found}),
+        problems=problems,
         succeeded=float(np.mean([_end(one) for one in found])),
         systems=model.settings.systems,
         source=", ".join(sorted({t.source for t in targets})) if targets else "outcome",
@@ -84,13 +94,13 @@ def train_values(
 
 
 def _figures(
-    found: Sequence[Example], recipe: Recipe, seed: int, folds: int, tell: Progress
+    found: Sequence[Example], recipe: Recipe, seed: int, folds: int | None, tell: Progress
 ) -> tuple[Figures | None, str | None]:
     problems = sorted({one.problem for one in found})
-    if len(problems) < 4:
+    if len(problems) < FEWEST:
         return None, f"{len(problems)} problems are too few to hold some out"
     tell("out of fold")
-    held = out_of_fold(found, networks(recipe, seed), min(folds, len(problems)), seed)
+    held = out_of_fold(found, networks(recipe, seed), folds or min(10, len(problems)), seed)
     good = np.array([_end(one) > 0.5 for one in found])
     rows: dict[str, list[int]] = {}
     for n, one in enumerate(found):
