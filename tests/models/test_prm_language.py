@@ -12,7 +12,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 from tracekit.errors import InputError  # noqa: E402
 from tracekit.protocols import ValueFunction  # noqa: E402
 from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace  # noqa: E402
-from tracekit_models.prm.language import Backbone, Lora, trainable  # noqa: E402
+from tracekit_models.prm.language import trainable
+from tracekit_models.prm.language_settings import Backbone, Lora  # noqa: E402
 from tracekit_models.prm.language_train import Recipe, score, train  # noqa: E402
 from tracekit_models.prm.stored import LanguageValues, Settings  # noqa: E402
 from tracekit_models.prm.windows import Reader  # noqa: E402

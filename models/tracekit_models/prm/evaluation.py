@@ -101,22 +101,30 @@ def _figures(
         return None, f"{len(problems)} problems are too few to hold some out"
     tell("out of fold")
     held = out_of_fold(found, networks(recipe, seed), folds or min(10, len(problems)), seed)
+    return figures_of(found, held.logits, held.values), None
+
+
+def figures_of(
+    found: Sequence[Example], logits: Sequence[np.ndarray], values: Sequence[np.ndarray]
+) -> Figures:
+    """How good logits and calibrated values of runs are, by models that did not know them.
+
+    Both are (n_steps + 1,) for each run, the first entry before the first step.
+    """
     good = np.array([_end(one) > 0.5 for one in found])
     rows: dict[str, list[int]] = {}
     for n, one in enumerate(found):
         rows.setdefault(one.problem, []).append(n)
     groups = [np.array(each) for each in rows.values()]
-    shares = [np.array([at_share(v, share) for v in held.logits]) for share in SHARES]
+    shares = [np.array([at_share(v, share) for v in logits]) for share in SHARES]
     lengths = [np.array([np.ceil(share * len(one.rows)) for one in found]) for share in SHARES]
-    ends = calibration(
-        [at_share(v, 1.0) for v in held.values], good.astype(float).tolist(), repeats=500
-    )
+    ends = calibration([at_share(v, 1.0) for v in values], good.astype(float).tolist(), repeats=500)
     return Figures(
-        auroc=tuple(interval(values, good, groups) for values in shares),
+        auroc=tuple(interval(each, good, groups) for each in shares),
         length=tuple(max(auroc(x, good), auroc(-x, good)) for x in lengths),
         error=ends.error,
         expected=ends.expected,
-    ), None
+    )
 
 
 def interval(values: np.ndarray, good: np.ndarray, groups: Sequence[np.ndarray]) -> Estimate:
@@ -160,16 +168,16 @@ def card(trained: Trained, *, licence: str | None = None) -> str:
             "",
             "## Out of fold",
             "",
-            *_told(trained),
+            *told(trained.figures, trained.unevaluated),
             "",
         ]
     )
 
 
-def _told(trained: Trained) -> list[str]:
-    found = trained.figures
+def told(found: Figures | None, why_not: str | None) -> list[str]:
+    """The figures as they stand in a card, in Markdown, or why there are none."""
     if found is None:
-        return [f"None: {trained.unevaluated}."]
+        return [f"None: {why_not}."]
     cells = [f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in found.auroc]
     plain = [f"{one:.3f}" for one in found.length]
     return [

@@ -8,36 +8,15 @@ can look ahead: the one by its mask, the other because messages are encoded apar
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor, nn
 
 from tracekit.prm.network import Shape
+from tracekit_models.prm.language_settings import Backbone
 from tracekit_models.prm.losses import Loss, loss_of
 from tracekit_models.prm.network import ValueNetwork
-
-
-class Lora(msgspec.Struct, frozen=True, kw_only=True):
-    """Low-rank adapters (arXiv 2106.09685) on all linear layers of the backbone."""
-
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.05
-
-
-class Backbone(msgspec.Struct, frozen=True, kw_only=True):
-    """Which model, and how it reads."""
-
-    reads: Literal["run", "message"] = "run"
-    """The run as one text with a causal LM, or message by message with an encoder."""
-    length: int = 2048
-    """Tokens of a window."""
-    longest: int = 384
-    """Tokens of a message."""
-    lora: Lora | None = Lora()
-    """None = all weights are trained."""
 
 
 class CausalValues(nn.Module):
@@ -94,13 +73,17 @@ class MessageValues(nn.Module):
 
         A row of `input_ids` is a message, the `place`-th of the `run`-th run.
         """
-        states = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        mask = attention_mask[:, :, None].to(states.dtype)
-        means = ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).float()
+        means = self.means(input_ids, attention_mask)
         x = means.new_zeros((int(run.max()) + 1, int(place.max()) + 1, means.shape[1]))
         x[run, place] = means
         found: dict[str, Tensor] = self.values(x, targets, weights, problem)
         return found
+
+    def means(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The mean state of each message, (messages, hidden)."""
+        states = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask[:, :, None].to(states.dtype)
+        return ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).float()
 
 
 def model_of(body: Any, backbone: Backbone, loss: Loss | None = None) -> nn.Module:

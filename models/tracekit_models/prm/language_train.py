@@ -16,7 +16,8 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 from tracekit.folds import question_key
 from tracekit.prm.targets import Target, of_outcomes
 from tracekit.trace import Trace
-from tracekit_models.prm.language import Backbone, model_of
+from tracekit_models.prm.language import model_of
+from tracekit_models.prm.language_settings import Backbone
 from tracekit_models.prm.losses import Loss
 from tracekit_models.prm.windows import Reader, Window
 

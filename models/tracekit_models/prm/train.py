@@ -79,12 +79,7 @@ def fit_model(
     found: Sequence[Example], recipe: Recipe, seed: int = 0, progress: Progress | None = None
 ) -> Model:
     """The same from examples."""
-    ends = {bool(one.target[one.weight > 0][-1] > 0.5) for one in found}
-    if len(found) < FEWEST or len(ends) < 2:
-        raise UsageError(
-            f"prm: {len(found)} runs with a known outcome, {len(ends)} kinds of outcome: at least "
-            f"{FEWEST} runs are needed, with successes and failures among them"
-        )
+    check_enough(found)
     tell = progress or (lambda _: None)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the sums of several threads are not the same twice
@@ -110,6 +105,16 @@ def fit_model(
         traces=tuple(sorted({one.print for one in found})),
     )
     return Model(settings, *scale, tuple(members), detector)
+
+
+def check_enough(found: Sequence[Example]) -> None:
+    """Raises `UsageError` for fewer than twenty runs, and where all of them ended alike."""
+    ends = {bool(one.target[one.weight > 0][-1] > 0.5) for one in found}
+    if len(found) < FEWEST or len(ends) < 2:
+        raise UsageError(
+            f"prm: {len(found)} runs with a known outcome, {len(ends)} kinds of outcome: at least "
+            f"{FEWEST} runs are needed, with successes and failures among them"
+        )
 
 
 def shape_of(recipe: Recipe) -> Shape:

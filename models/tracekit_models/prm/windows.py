@@ -7,6 +7,7 @@ ahead.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -48,18 +49,15 @@ class Reader:
 
     def windows(self, trace: Trace) -> Iterator[Window]:
         """All windows; every message is valued in one of them."""
-        begin = self.task(trace)
-        ids, ends, first = list(begin), [len(begin) - 1], 0
-        kept: list[tuple[int, ...]] = []
+        reading = Reading(self, trace)
+        ids, ends, first = list(reading.begin), [len(reading.begin) - 1], 0
         for row, step in enumerate(trace.steps, 1):
-            tokens = self.message(step)
-            if len(ids) + len(tokens) > self.length:
+            part = reading.take(step)
+            if part.fresh:
                 yield Window(tuple(ids), tuple(ends), first)
-                kept = _latest(kept, self.length // 2 - len(begin))
-                ids, ends, first = [*begin, *(t for each in kept for t in each)], [], row
-            ids += tokens
+                ids, ends, first = [], [], row
+            ids += part.ids
             ends.append(len(ids) - 1)
-            kept.append(tokens)
         yield Window(tuple(ids), tuple(ends), first)
 
     def _ids(self, text: str) -> tuple[int, ...]:
@@ -75,7 +73,48 @@ class Reader:
         return (*(id for id in ids if id != self.separator), self.separator)
 
 
-def _latest(messages: Sequence[tuple[int, ...]], room: int) -> list[tuple[int, ...]]:
+class Part(NamedTuple):
+    """What one more message adds."""
+
+    ids: tuple[int, ...]
+    """Tokens to read, the separator of the message last."""
+    fresh: bool
+    """Whether a new window begins with them: the task and what is kept stand in front."""
+
+
+class Reading:
+    """A run that is read message by message.
+
+    A window that is full gives way to a new one, which begins with the task and the latest messages,
+    half of the length at most: every token is read twice at most in the long run.
+    """
+
+    def __init__(self, reader: Reader, trace: Trace) -> None:
+        self._reader = reader
+        self.begin = reader.task(trace)
+        """Tokens of the task, with which every window begins."""
+        self._used = len(self.begin)
+        self._kept: tuple[tuple[int, ...], ...] = ()
+
+    def take(self, step: Step) -> Part:
+        """One more message."""
+        tokens, length = self._reader.message(step), self._reader.length
+        part = Part(tokens, fresh=self._used + len(tokens) > length)
+        if part.fresh:
+            self._kept = _latest(self._kept, length // 2 - len(self.begin))
+            self._used = len(self.begin) + sum(map(len, self._kept))
+            again = (token for each in (self.begin, *self._kept) for token in each)
+            part = Part((*again, *tokens), fresh=True)
+        self._kept = (*self._kept, tokens)
+        self._used += len(tokens)
+        return part
+
+    def copy(self) -> Reading:
+        """An independent copy; nothing in it is changed in place."""
+        return copy.copy(self)
+
+
+def _latest(messages: Sequence[tuple[int, ...]], room: int) -> tuple[tuple[int, ...], ...]:
     """The latest messages that fit."""
     found: list[tuple[int, ...]] = []
     for tokens in reversed(messages):
@@ -83,4 +122,4 @@ def _latest(messages: Sequence[tuple[int, ...]], room: int) -> list[tuple[int, .
         if room < 0:
             break
         found.insert(0, tokens)
-    return found
+    return tuple(found)
