@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a reader is handed an open source; the type lives a layer a
     from tracekit.context import Context
     from tracekit.ingest.sources import OpenSource
     from tracekit.inject.types import Scene
-    from tracekit.replay.types import Action, Checkpoint, Intervention, Repair
+    from tracekit.replay.types import Action, Attempt, Checkpoint, Intervention, Repair
 
 
 @runtime_checkable
@@ -56,6 +56,15 @@ class Analyzer(Protocol):
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict on `trace`, assuming that it failed; abstains rather than guesses."""
+        ...
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """What an `Analyzer` may have besides: several runs are cheaper together than one by one."""
+
+    def attribute_many(self, traces: Sequence[Trace], context: Context) -> list[Attribution]:
+        """`attribute` of each, in order."""
         ...
 
 
@@ -242,6 +251,19 @@ class Repairable(Protocol):
         """The system with a repair, known by kind and target; this one is unchanged.
 
         The result may take further repairs. Raises `UsageError` for one that it cannot take.
+        """
+        ...
+
+
+@runtime_checkable
+class Advisable(Protocol):
+    """What a `Replayable` may have besides: it can be told what was wrong with earlier attempts."""
+
+    def advised(self, attempts: Sequence[Attempt]) -> Replayable:
+        """The system as it goes about a task again; this one is unchanged.
+
+        `attempts` are all runs at that task so far, the latest last, one at least. Without advice
+        the system knows only that they are over.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What replay deals in: an action, the state before it, and a change to make there."""
+"""What replay deals in: actions, states before them, changes, and what is learned from attempts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracekit.trace import Message, Step, StepKind, ToolCall
+from tracekit.trace import Message, Step, StepKind, ToolCall, Trace
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,3 +96,25 @@ class Repair(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def __str__(self) -> str:
         """Kind and target."""
         return f"{self.kind}: {self.target}"
+
+
+class Advice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is held against an attempt: somebody's step, and why. It never holds the right answer."""
+
+    agent: str
+    """Id of the agent to blame."""
+    step: int
+    """Index of its step in the attempt, 0-based."""
+    why: str = ""
+    """The reason in words; a method may have none."""
+    by: str = ""
+    """Who says so."""
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One run at a task, and what is said against it when the task is tried again."""
+
+    trace: Trace
+    """The run."""
+    advice: Advice | None = None
+    """None = nobody says anything."""

@@ -77,7 +77,7 @@ def repaired(
 def _prompted(policy: Policy) -> Policy:
     def careful(view: View) -> Action:
         heeds = draw(view.seed, view.number, view.agent.id, "heeds").random() < HEEDED
-        return act(_again(view, skill=1.0)) if heeds else policy(view)
+        return act(again(view, skill=1.0)) if heeds else policy(view)
 
     return careful
 
@@ -85,7 +85,7 @@ def _prompted(policy: Policy) -> Policy:
 def _verified(policy: Policy) -> Policy:
     def attempt(view: View, number: int) -> Action:
         seed = view.seed if number == 0 else -1 - 3 * abs(view.seed) - number  # of no other run
-        return policy(_again(view, seed=seed))
+        return policy(again(view, seed=seed))
 
     def checked(view: View) -> Action:
         first = attempt(view, 0)
@@ -93,10 +93,10 @@ def _verified(policy: Policy) -> Policy:
             tried = (first, *(attempt(view, number) for number in (1, 2)))
             return next((said for said in tried if _objects(view, said)), first)
         second = attempt(view, 1)
-        if _gist(view, first) == _gist(view, second):
+        if gist(view, first) == gist(view, second):
             return first
         third = attempt(view, 2)
-        agrees = _gist(view, first) == _gist(view, third)
+        agrees = gist(view, first) == gist(view, third)
         return first if agrees else third  # which is the second one, or as good as any
 
     return checked
@@ -104,7 +104,7 @@ def _verified(policy: Policy) -> Policy:
 
 def _validated(policy: Policy) -> Policy:
     def calling(view: View) -> Action:
-        said, meant = policy(_again(view)), act(_again(view, skill=1.0))
+        said, meant = policy(again(view)), act(again(view, skill=1.0))
         if not (said.tools and meant.tools):
             return said
         right = meant.tools[0].arguments
@@ -133,7 +133,7 @@ WAYS: dict[RepairKind, Callable[[Policy], Policy]] = {
 """How each kind is brought about."""
 
 
-def _again(view: View, **changes: object) -> View:
+def again(view: View, **changes: object) -> View:
     """The view before anything was drawn in it, with a memory of its own."""
     return msgspec.structs.replace(view, memory=view.memory.copy(), **changes)
 
@@ -143,5 +143,6 @@ def _objects(view: View, said: Action) -> bool:
     return any(each.what == "again" for each in read(view.problem.family, said.content))
 
 
-def _gist(view: View, said: Action) -> tuple[object, ...]:
+def gist(view: View, said: Action) -> tuple[object, ...]:
+    """What an action comes to, and of what kind it is."""
     return said.kind, *meaning(view.problem.family, said)

@@ -36,6 +36,9 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     """Register of every agent: plain, formal, chatty or terse; None = each its own."""
     vocabulary: float = 1.0
     """Share of the phrases that agents use, 0 to 1."""
+    habit: float = 0.0
+    """How often an agent that knows what it knew in an attempt before does as it did then, 0 to 1;
+    0 = every attempt is drawn anew."""
 
 
 class Turn(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tracekit.errors import UsageError
+from tracekit.replay.sandbox.advice import advised
 from tracekit.replay.sandbox.agents import meaning
 from tracekit.replay.sandbox.families.table import family
 from tracekit.replay.sandbox.grammar import grammar, read
@@ -30,7 +31,7 @@ from tracekit.replay.sandbox.state import (
 )
 from tracekit.replay.sandbox.topologies.table import topology
 from tracekit.replay.sandbox.view import Policy, View
-from tracekit.replay.types import Action, Checkpoint, Intervention, Repair
+from tracekit.replay.types import Action, Attempt, Checkpoint, Intervention, Repair
 from tracekit.trace import Message, Outcome, Source, Step, Task, Trace
 
 SOURCE = Source(format="tracekit", framework="tracekit-sandbox", version="1")
@@ -175,6 +176,12 @@ class Sandbox:
         policies = repaired(self.policies, repair, self.repairs())
         return Sandbox(policies=policies, **msgspec.structs.asdict(self.settings))
 
+    def advised(self, attempts: Sequence[Attempt]) -> Sandbox:
+        """The team of the latest attempt as it tries again (`tracekit.replay.sandbox.advice`)."""
+        settings = self._restarted(attempts[-1].trace).run.settings
+        policies = advised(self.policies, attempts, settings.habit)
+        return Sandbox(policies=policies, **msgspec.structs.asdict(settings))
+
     def view(
         self, checkpoint: Checkpoint, inputs: tuple[Message, ...] | None = None
     ) -> View | None:
@@ -250,9 +257,9 @@ class Sandbox:
 def _check_settings(settings: Settings) -> None:
     family(settings.family)
     topology(settings.topology)
-    shares = [settings.skill, settings.vocabulary, *settings.skills.values()]
+    shares = [settings.skill, settings.vocabulary, settings.habit, *settings.skills.values()]
     if settings.difficulty < 1 or not all(0 <= share <= 1 for share in shares):
-        raise UsageError("difficulty starts at 1; skill and vocabulary lie between 0 and 1")
+        raise UsageError("difficulty starts at 1; skill, vocabulary, habit lie between 0 and 1")
     if settings.style not in (None, *REGISTERS):
         raise UsageError(f"style {settings.style!r} is none of {', '.join(REGISTERS)}")
 

@@ -1,0 +1,182 @@
+"""Feedback to a running system: a verdict on an attempt goes into the next one, round by round.
+
+That is how AgenTracer is used (Zhang et al. 2025, arXiv 2509.03312, section 4): what the tracer
+says about a failed run is inserted in the next one, for up to three rounds. Here the system starts
+anew, or goes on from the step that is blamed, with what came before kept. A system that knows what
+to make of advice takes it itself (`Advisable`); in any other the agent that acts first is told, in
+words and after all that it is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+
+from tracekit.analyzers.intervene.corrections import untold
+from tracekit.attribution import Attribution, Suspect
+from tracekit.context import Context
+from tracekit.errors import UsageError
+from tracekit.inject.strategies import given
+from tracekit.protocols import Advisable, Analyzer, Batched, Replayable
+from tracekit.replay.types import Advice, Attempt, Checkpoint, Intervention
+from tracekit.signals.roles import charged
+from tracekit.trace import Message, Outcome, Trace
+
+LONGEST = 600
+"""Characters of a reason that are passed on."""
+
+Adviser = Callable[[Sequence[Trace]], Sequence[Advice | None]]
+"""From attempts to what is held against each; None for nothing."""
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How tasks are tried again."""
+
+    rounds: int = 3
+    """Further attempts at most."""
+    start: Literal["beginning", "step"] = "beginning"
+    """Where an attempt starts: anew, or at the step that is blamed; without advice always anew."""
+    told: bool = True
+    """Whether it is known how an attempt ended. If so a success ends the rounds; if not every
+    attempt gets advice and is tried again, and the last one counts."""
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise ValueError("feedback needs at least one round")
+
+
+class History(msgspec.Struct, frozen=True):
+    """All attempts at one task, the first run before them; the last one has no advice."""
+
+    attempts: tuple[Attempt, ...]
+
+    def solved(self, rounds: int) -> bool:
+        """Whether the task is solved after so many rounds.
+
+        Where rounds end with a success, what is solved stays solved.
+        """
+        reached = self.attempts[min(rounds, len(self.attempts) - 1)]
+        return reached.trace.outcome.status == "success"
+
+
+def in_rounds(
+    system: Replayable, runs: Sequence[Trace], adviser: Adviser, rules: Rules, seed: int = 0
+) -> list[History]:
+    """Try the tasks of runs again, with advice on all open ones between two rounds.
+
+    The seed of an attempt depends on `seed`, the first run and the round alone: whoever advises,
+    the same numbers are drawn. Raises `UsageError` for runs that the system cannot resume.
+    """
+    histories = [History((Attempt(_ended(system, run)),)) for run in runs]
+    seeds = [_first_seed(run, seed) for run in runs]
+    for number in range(rules.rounds):
+        places = [at for at, one in enumerate(histories) if not (rules.told and one.solved(number))]
+        latest = [histories[at].attempts[-1].trace for at in places]
+        shown = latest if rules.told else [_untold(trace) for trace in latest]
+        for at, advice in zip(places, adviser(shown), strict=True):
+            attempts = histories[at].attempts
+            attempts = (*attempts[:-1], Attempt(attempts[-1].trace, advice))
+            trace = again(system, attempts, rules.start, seeds[at] + number)
+            name = f"{runs[at].id}/retry-{number + 1}"
+            trace = msgspec.structs.replace(_ended(system, trace), id=name)
+            histories[at] = History((*attempts, Attempt(trace)))
+    return histories
+
+
+def _first_seed(run: Trace, seed: int) -> int:
+    """Seed of the first retry; no seed of replays that label the run (`tracekit.inject.replays`)."""
+    digest = hashlib.sha256(f"feedback/{seed}/{run.id}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _ended(system: Replayable, trace: Trace) -> Trace:
+    return msgspec.structs.replace(trace, outcome=system.check(trace))
+
+
+def _untold(trace: Trace) -> Trace:
+    return msgspec.structs.replace(trace, outcome=Outcome(answer=trace.outcome.answer))
+
+
+def again(system: Replayable, attempts: Sequence[Attempt], start: str, seed: int) -> Trace:
+    """One more attempt, by a system that knows of those before.
+
+    A run that cannot be resumed from the step that is blamed goes on from the nearest earlier one.
+    Raises `UsageError` when it cannot be resumed at all.
+    """
+    trace, advice = attempts[-1].trace, attempts[-1].advice
+    points = system.checkpoints(trace)
+    if not points:
+        raise UsageError(f"trace {trace.id} cannot be tried again: the system has no checkpoint")
+    at = points[0]
+    if start == "step" and advice is not None:
+        at = max((p for p in points if p.step <= advice.step), key=lambda p: p.step, default=at)
+    if isinstance(system, Advisable):
+        return system.advised(attempts).resume(at, None, seed)
+    return system.resume(at, _told(at, attempts), seed)
+
+
+def _told(at: Checkpoint, attempts: Sequence[Attempt]) -> Intervention | None:
+    """The agent that is next is given what it was given, and all advice so far."""
+    said = [words(one) for one in attempts if one.advice is not None]
+    if not said:
+        return None
+    told = (*given(attempts[-1].trace, at.step), Message("user", "\n".join(said), name="feedback"))
+    return Intervention(step=at.step, inputs=told, by="feedback")
+
+
+def words(attempt: Attempt) -> str:
+    """What is said to a system that reads; the expected answer is blanked out.
+
+    >>> from tracekit.testing.traces import make_trace
+    >>> run = make_trace("t", [("Ada", "2 + 2 = 5")])
+    >>> words(Attempt(run, Advice(agent="Ada", step=0, why="the sum is off")))
+    'An earlier attempt went wrong, it seems at step 0, by Ada: the sum is off.'
+    """
+    advice = attempt.advice
+    if advice is None:
+        return "An earlier attempt went wrong."
+    why = untold(advice.why[:LONGEST], attempt.trace.task.expected).strip().rstrip(".")
+    where = f"An earlier attempt went wrong, it seems at step {advice.step}, by {advice.agent}"
+    return f"{where}: {why}." if why else f"{where}."
+
+
+def silent(traces: Sequence[Trace]) -> list[None]:
+    """The adviser that says nothing: plain retries."""
+    return [None] * len(traces)
+
+
+def by_method(method: Analyzer, context: Context) -> Adviser:
+    """The first suspect of a method, with the reason that it gives.
+
+    Output of a tool is held against whoever asked for it. An abstention is no advice. Raises
+    `UsageError` for a method that needs replays or other runs.
+    """
+    if method.needs & {"replay", "corpus"}:
+        raise UsageError(f"{method.name}: feedback comes from a method that needs one log")
+
+    def advise(traces: Sequence[Trace]) -> list[Advice | None]:
+        if isinstance(method, Batched):
+            verdicts = method.attribute_many(traces, context)
+        else:
+            verdicts = [method.attribute(trace, context) for trace in traces]
+        return [advice_of(*pair) for pair in zip(traces, verdicts, strict=True)]
+
+    return advise
+
+
+def advice_of(trace: Trace, verdict: Attribution) -> Advice | None:
+    """What a verdict says to the system; None where it names nobody."""
+    top = verdict.top
+    if verdict.abstained is not None or top is None:
+        return None
+    asked = charged(trace)[top.step]
+    agent = top.agent if asked == top.step else trace.steps[asked].agent
+    return Advice(agent=agent, step=asked, why=_why(top), by=verdict.method.name)
+
+
+def _why(suspect: Suspect) -> str:
+    shown = (evidence.shows for evidence in suspect.evidence if evidence.weight >= 0)
+    return next((text for text in shown if text), "")
