@@ -10,7 +10,7 @@ import pytest
 
 from tracekit import load
 from tracekit.analyzers.compact.analyzer import EXPLAINED, FLAT, MODES, Compact, shipped
-from tracekit.analyzers.compact.features import NAMES, tables
+from tracekit.analyzers.compact.features import NAMES, kept, tables
 from tracekit.analyzers.compact.modes import ModeModel
 from tracekit.analyzers.compact.weights import (
     Model,
@@ -271,6 +271,18 @@ def test_features_are_finite_and_named():
             assert table.shape == (len(trace.steps), len(NAMES[name]))
             assert np.isfinite(table).all()
         assert np.isfinite(seen.graph.e).all()
+
+
+def test_tables_are_kept_by_identity_and_no_longer_than_asked_for():
+    trace = edge_traces()[1]
+    hidden = msgspec.structs.replace(trace, labels=())
+    with kept():
+        first = tables(trace)
+        with kept():
+            assert tables(trace) is first
+        assert tables(trace) is first
+        assert tables(hidden) is not first
+    assert tables(trace) is not first
 
 
 def test_attributing_loads_nothing_heavy():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tracekit.analyzers import ensemble as ensemble_module
+from tracekit.analyzers.compact import features
 from tracekit.analyzers.ensemble import MEMBERS, Ensemble, Weights, asked
 from tracekit.analyzers.models import load_model, save_model
 from tracekit.analyzers.run import attribute
@@ -94,6 +95,37 @@ def test_members_are_asked_about_runs_that_they_have_not_seen(planted, monkeypat
     assert len(leaks) == len(runs)
     assert not any(leaks)
     assert len({id(member) for member in tried}) == 5
+
+
+class Reads:
+    """A fitted member that makes tables of every run it is given."""
+
+    name = "reads"
+    needs = frozenset({"trace"})
+
+    def attribute(self, trace, context):
+        features.tables(trace)
+        return attribute(trace, "last-speaker")
+
+    def fit(self, traces, context):
+        for trace in traces:
+            features.tables(trace)
+        return self
+
+    def seen(self):
+        return frozenset()
+
+
+def test_a_fit_reads_every_run_once_for_all_its_folds(planted, monkeypatch):
+    runs, made, real = planted(20), [], features.columns.matrix
+
+    def counting(trace, reading):
+        made.append(trace.id)
+        return real(trace, reading)
+
+    monkeypatch.setattr(features.columns, "matrix", counting)
+    Ensemble(None, [Reads()], ("reads",)).fit(runs, Context())
+    assert sorted(made) == sorted(trace.id for trace in runs)
 
 
 def test_it_has_seen_what_it_was_fitted_on(light, planted):

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from tracekit import registry
+from tracekit.analyzers.compact.features import kept
 from tracekit.analyzers.compact.sets import above, members, threshold
 from tracekit.analyzers.compact.weights import levelled, ranking, system_of
 from tracekit.analyzers.linear_fit import question
@@ -157,7 +158,9 @@ class Ensemble:
                 f"ensemble: {len(usable)} traces have a labelled step that can be blamed, "
                 f"{FEWEST} needed"
             )
-        found, folds = _held_out(self.members, usable, context)
+        with kept():
+            found, folds = _held_out(self.members, usable, context)
+            fitted = [m.fit(usable, context) for m in self.members if isinstance(m, Fitted)]
         weights = msgspec.structs.replace(
             self.weights,
             steps=_rounded(stacked([told.steps for told in found])),
@@ -167,7 +170,6 @@ class Ensemble:
             seed=context.seed,
             traces=tuple(sorted(fingerprint(trace) for trace in usable)),
         )
-        fitted = [m.fit(usable, context) for m in self.members if isinstance(m, Fitted)]
         return Ensemble(weights, fitted)
 
     def save(self, folder: Path) -> None:

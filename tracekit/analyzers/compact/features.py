@@ -7,6 +7,9 @@ who used what. They err apart, which is what makes their average better than eac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
@@ -45,11 +48,37 @@ class Tables(NamedTuple):
         return self.reading.blamable
 
 
+_KEPT: ContextVar[dict[int, tuple[Trace, Tables]] | None] = ContextVar("kept", default=None)
+"""By identity of the trace, which is held so that no other one gets its number."""
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Within this the tables of a trace are made once: for many fits on the same runs.
+
+    A trace is known by identity, so that the same run with its labels hidden is another one.
+    """
+    token = _KEPT.set({} if (held := _KEPT.get()) is None else held)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
 def tables(trace: Trace) -> Tables:
     """All members' features; a few milliseconds for a run of ten steps.
 
     The trace must have a step.
     """
+    held = _KEPT.get()
+    if held is None:
+        return _tables(trace)
+    if id(trace) not in held:
+        held[id(trace)] = trace, _tables(trace)
+    return held[id(trace)][1]
+
+
+def _tables(trace: Trace) -> Tables:
     reading = read(trace)
     wide = columns.matrix(trace, reading)
     numbers: dict[str, int] = {}
