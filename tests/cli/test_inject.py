@@ -73,7 +73,12 @@ def test_recorded_successes_are_changed_offline(run, tmp_path):
     done = run("inject", "--offline", logs, "--n", "6", "--no-leaks", "-o", out)
     assert done.code == 0, done.err
     assert "nothing was replayed" in done.out
-    assert "afterwards" in (out / "README.md").read_text()
+    card = (out / "README.md").read_text()
+    assert "**Nothing was replayed**" in card
+    for word in ("sandbox", "replays confirm", "hard negative", "`undo_effect` says", "apache-2.0"):
+        assert word not in card
+    for kept in ("| `offline` | 6 |", "| `injected_steps` |", "| FM-"):
+        assert kept in card
     kinds = [row["kind"] for row in read_rows(out)]
     assert kinds.count("offline") == 6
     assert set(kinds) == {"offline", "clean"}

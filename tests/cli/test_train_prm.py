@@ -92,8 +92,8 @@ def test_more_folds_than_problems_are_refused(run, logs, tmp_path):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--labels", "x.csv"), "labels of steps say nothing"),
-        (("--definition", "decisive"), "labels of steps say nothing"),
+        (("--labels", "x.csv"), "labels say nothing"),
+        (("--definition", "decisive"), "labels say nothing"),
     ],
 )
 def test_labels_are_refused(run, logs, tmp_path, args, said):

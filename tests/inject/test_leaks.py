@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from tracekit.inject.card import card, counted, write_card
+from tracekit.inject.card import card, write_card
+from tracekit.inject.card_parts import counted
 from tracekit.inject.dataset import read_manifest, read_rows
 from tracekit.inject.leaks import BOUND, FEWEST, SIGHTS, Sample, auc, auc_out_of_fold, report
 from tracekit.inject.modes import MODES

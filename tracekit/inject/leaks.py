@@ -111,7 +111,7 @@ class Pool:
             self._twins[row["id"]] = [
                 _sample(trace, step, row["group"], struck=False) for step in trace.steps
             ]
-        elif row["kind"] == "failure":
+        elif row["kind"] in ("failure", "offline"):
             kinds = [
                 kind(mode, strategy)
                 for mode, strategy in zip(row["modes"], row["strategies"], strict=True)

@@ -100,19 +100,17 @@ def command(
         raise UsageError(f"--license {licence}: an identifier such as apache-2.0 or cc-by-4.0")
     if method == "prm":
         if labels or definition:
-            raise UsageError(
-                "prm learns from outcomes or --targets; labels of steps say nothing to it"
-            )
+            raise UsageError("prm learns from outcomes or --targets; labels say nothing to it")
         wanted = Wanted(paths, out, targets, folds, seed, licence, format, json, quiet)
         raise typer.Exit(train_prm(wanted))
     if targets is not None:
         raise UsageError(f"--targets are values of prefixes: for prm, not for {method}")
     if (recipe is not None) != (method == "tracer"):
         raise UsageError("tracer is trained by a --recipe, and nothing else is")
-    if recipe is not None and folds is not None:
-        raise UsageError("--folds are of an evaluation; tracer is judged by `tracekit eval`")
     if recipe is None:
         trainable(method)
+    elif folds is not None:
+        raise UsageError("--folds: tracer is not fitted per fold; `tracekit eval` judges it")
     meaning = _definition(definition)
     joined = Labels(labels or [], base=base)
     ingest = Ingest(paths, formats=[format] if format else None)
