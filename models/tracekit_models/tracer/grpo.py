@@ -13,6 +13,7 @@ from trl import GRPOConfig, GRPOTrainer
 from datasets import Dataset
 from tracekit.analyzers.tracer.answer import parse
 from tracekit.store import decode_trace
+from tracekit.trace import Trace
 from tracekit_models.tracer import rewards
 from tracekit_models.tracer.clip import ShrinkingClip
 from tracekit_models.tracer.data import Sample, grpo_row, ordered
@@ -36,15 +37,52 @@ def train(
 
     Runs come in the order of the curriculum, injected before found. `more` goes to `GRPOConfig`.
     """
-    how = recipe.grpo
-    assert how is not None
     if (out / "DONE").is_file():
         return out
     work = out / "work"
-    every = max(1, how.steps // how.evaluations)
+    trainer = trainer_of(recipe, model, words, train, held, work, **more)
+    trainer.train(resume_from_checkpoint=resumable(work))
+    return finish(trainer, recipe, words, out)
+
+
+def trainer_of(
+    recipe: Recipe,
+    model: PreTrainedModel | PeftModel,
+    words: PreTrainedTokenizerBase,
+    train: Sequence[Sample],
+    held: Sequence[Sample],
+    work: Path,
+    kind: type[GRPOTrainer] = GRPOTrainer,
+    **more: Any,
+) -> GRPOTrainer:
+    """The trainer that a recipe asks for, not started; `more` goes to `GRPOConfig`.
+
+    All answers of a step are drawn at once, and learned from in parts of `micro`.
+    """
+    how = recipe.grpo
+    assert how is not None
     named = reward_functions(how)
-    settings = {
-        **common(recipe, how.batch * how.group, how.micro, every),
+    settings = {**_settings(recipe, how), **more}
+    clip = ShrinkingClip(how.clip, how.clip_floor)
+    stop = [EarlyStoppingCallback(how.patience)] if settings["load_best_model_at_end"] else []
+    trainer = kind(
+        model=model,
+        reward_funcs=[function for function, _ in named],
+        args=GRPOConfig(output_dir=str(work), **settings),
+        train_dataset=Dataset.from_list([grpo_row(s) for s in ordered(train, recipe.seed)]),
+        eval_dataset=Dataset.from_list([grpo_row(s) for s in held]),
+        processing_class=words,
+        peft_config=adapter(recipe, model),
+        callbacks=[clip, *stop],
+    )
+    clip.trainer = trainer
+    return trainer
+
+
+def _settings(recipe: Recipe, how: Grpo) -> dict[str, Any]:
+    """Of `GRPOConfig`, from a recipe."""
+    return {
+        **common(recipe, how.batch * how.group, how.micro, max(1, how.steps // how.evaluations)),
         "max_steps": how.steps,
         "learning_rate": how.rate,
         "lr_scheduler_type": "constant",
@@ -54,29 +92,14 @@ def train(
         "beta": how.beta,
         "epsilon": how.clip,
         "shuffle_dataset": False,
-        "reward_weights": [weight for _, weight in named],
+        "reward_weights": [weight for _, weight in reward_functions(how)],
         "multi_objective_aggregation": (
             "normalize_then_sum" if how.rewards == "separate" else "sum_then_normalize"
         ),
         "metric_for_best_model": "eval_reward",
         "greater_is_better": True,
         "per_device_eval_batch_size": how.micro,
-        **more,
     }
-    clip = ShrinkingClip(how.clip, how.clip_floor)
-    trainer = GRPOTrainer(
-        model=model,
-        reward_funcs=[function for function, _ in named],
-        args=GRPOConfig(output_dir=str(work), **settings),
-        train_dataset=Dataset.from_list([grpo_row(s) for s in ordered(train, recipe.seed)]),
-        eval_dataset=Dataset.from_list([grpo_row(s) for s in held]),
-        processing_class=words,
-        peft_config=adapter(recipe, model),
-        callbacks=[clip, EarlyStoppingCallback(how.patience)],
-    )
-    clip.trainer = trainer
-    trainer.train(resume_from_checkpoint=resumable(work))
-    return finish(trainer, words, out)
 
 
 def reward_functions(how: Grpo) -> list[tuple[Reward, float]]:
@@ -86,16 +109,14 @@ def reward_functions(how: Grpo) -> list[tuple[Reward, float]]:
         completions: Completions, trace: list[str], agent: list[str], step: list[int], **_: Any
     ) -> list[float | None]:
         return [
-            rewards.combined(
-                text_of(said), decode_trace(run), who, when, share=how.share, sigma=how.sigma
-            )
-            for said, run, who, when in zip(completions, trace, agent, step, strict=True)
+            rewards.combined(text_of(said), run, who, when, share=how.share, sigma=how.sigma)
+            for said, run, who, when in zip(completions, decoded(trace), agent, step, strict=True)
         ]
 
     def right_agent(
         completions: Completions, trace: list[str], agent: list[str], **_: Any
     ) -> list[float | None]:
-        found = (_read(said, run) for said, run in zip(completions, trace, strict=True))
+        found = (_read(said, run) for said, run in zip(completions, decoded(trace), strict=True))
         return [
             0.0 if one is None else rewards.agent_reward(one[0], who)
             for one, who in zip(found, agent, strict=True)
@@ -104,7 +125,7 @@ def reward_functions(how: Grpo) -> list[tuple[Reward, float]]:
     def right_step(
         completions: Completions, trace: list[str], step: list[int], **_: Any
     ) -> list[float | None]:
-        found = (_read(said, run) for said, run in zip(completions, trace, strict=True))
+        found = (_read(said, run) for said, run in zip(completions, decoded(trace), strict=True))
         return [
             0.0 if one is None else rewards.step_reward(one[1], when, how.sigma)
             for one, when in zip(found, step, strict=True)
@@ -126,10 +147,16 @@ def text_of(completion: list[dict[str, str]]) -> str:
     return completion[-1]["content"]
 
 
-def _read(completion: list[dict[str, str]], run: str) -> tuple[str, int] | None:
+def decoded(runs: Sequence[str]) -> list[Trace]:
+    """Traces from their JSON; the answers of a group share theirs, which is read once."""
+    known = {run: decode_trace(run) for run in set(runs)}
+    return [known[run] for run in runs]
+
+
+def _read(completion: list[dict[str, str]], run: Trace) -> tuple[str, int] | None:
     """(agent, step) of an answer that can be read: the format gate of every part."""
     try:
-        said = parse(text_of(completion), decode_trace(run))
+        said = parse(text_of(completion), run)
     except ValueError:
         return None
     return said.agent, said.step

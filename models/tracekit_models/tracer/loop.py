@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,30 @@ DONE = "DONE"
 """An empty file that says that a stage is finished."""
 
 
+def processes() -> int:
+    """How many processes train together, one on each device, as the launcher says.
+
+    Raises `UsageError` where a single process sees several GPUs: the trainers would share its
+    batch among them by threads, which is slow and which TRL refuses.
+    """
+    found = int(os.environ.get("WORLD_SIZE", "1"))
+    seen = torch.cuda.device_count()
+    if found == 1 and seen > 1:
+        raise UsageError(
+            f"one process sees {seen} GPUs: train on all of them by `accelerate launch "
+            f"--num_processes {seen} -m tracekit_models.tracer.train ...`, or show it a single one "
+            "by CUDA_VISIBLE_DEVICES=0"
+        )
+    return found
+
+
 def common(recipe: Recipe, batch: int, micro: int, every: int) -> dict[str, Any]:
     """Settings of either trainer; raises `UsageError` when the batch does not come out even."""
-    devices = max(1, torch.cuda.device_count()) if torch.cuda.is_available() else 1
+    devices = processes()
     if batch % (micro * devices):
         raise UsageError(
-            f"{recipe.name}: {batch} at a step do not divide into {micro} on each of {devices} devices"
+            f"{recipe.name}: {batch} at a step do not divide into {micro} in each of {devices} "
+            "processes"
         )
     return {
         "per_device_train_batch_size": micro,
@@ -78,14 +97,22 @@ def resumable(work: Path) -> bool:
     return any(work.glob("checkpoint-*/trainer_state.json"))
 
 
-def finish(trainer: Trainer, words: PreTrainedTokenizerBase, out: Path) -> Path:
-    """Write the weights, the tokenizer and the curves; the checkpoints go."""
+def finish(trainer: Trainer, recipe: Recipe, words: PreTrainedTokenizerBase, out: Path) -> Path:
+    """Write the weights, the tokenizer and the curves; the checkpoints go.
+
+    Weights are held in float32 while all are trained, and written in the precision of the recipe.
+    """
+    if recipe.lora is None and recipe.precision == "bf16" and not trainer.is_fsdp_enabled:
+        assert trainer.model is not None
+        torch.nn.Module.to(trainer.model, dtype=torch.bfloat16)
     trainer.save_model(str(out))
-    words.save_pretrained(str(out))
-    (out / "training_args.bin").unlink(missing_ok=True)  # a pickle; the recipe says it all
-    trainer.state.save_to_json(str(out / "curves.json"))
-    shutil.rmtree(out / "work", ignore_errors=True)
-    (out / DONE).touch()
+    if trainer.is_world_process_zero():
+        words.save_pretrained(str(out))
+        (out / "training_args.bin").unlink(missing_ok=True)  # a pickle; the recipe says it all
+        trainer.state.save_to_json(str(out / "curves.json"))
+        shutil.rmtree(out / "work", ignore_errors=True)
+        (out / DONE).touch()
+    trainer.accelerator.wait_for_everyone()  # nobody reads what is not written yet
     return out
 
 

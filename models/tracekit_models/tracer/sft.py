@@ -59,4 +59,4 @@ def train(
         callbacks=[EarlyStoppingCallback(how.patience)],
     )
     trainer.train(resume_from_checkpoint=resumable(work))
-    return finish(trainer, words, out)
+    return finish(trainer, recipe, words, out)

@@ -1,0 +1,464 @@
+"""Throughput of training a tracer on rewards: generation, rewards and update of GRPO, by settings.
+
+    python benchmarks/tracer_gpu.py --out speed.json                          # one GPU
+    accelerate launch --num_processes 2 benchmarks/tracer_gpu.py --only scaling   # two
+    python benchmarks/tracer_gpu.py --tiny                                    # a toy on the CPU
+
+Decoders of Qwen3's architecture with random weights read fixed made-up runs (prompts of about 1,000
+to 1,500 tokens) and write exactly `--completion` tokens each, since their end mark is banned: every
+variant does the same work for each answer. Variants go from TRL's defaults to tracekit's settings,
+one change at a time, then away from these. A variant that fails says why and gives no figure.
+
+Times are of whole optimiser steps after warm-up, the device synchronised at the borders of each
+part. `update` is a step less the drawing and scoring of its answers: forward, backward, optimiser.
+FLOPs are those needed, without padding and without what is computed again: 2 for each weight and
+token that is read or written in generation; 6 in the update, 4 where weights are frozen beside an
+adapter (no gradients of them); the language-model head counts for answers alone. Causal attention
+adds layers * width * length for each token and pass of the same count (1, 3, 3). MFU divides by
+989 TFLOP/s, the dense bfloat16 peak of an H100 or H200.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import random
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import torch
+from transformers import PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM, TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from datasets import Dataset
+from tracekit.testing.traces import make_trace
+from tracekit.trace import Label, Trace
+from tracekit_models.tracer import base
+from tracekit_models.tracer.data import Sample, grpo_row, samples
+from tracekit_models.tracer.grpo import reward_functions, trainer_of
+from tracekit_models.tracer.loop import CHECKPOINTING, processes
+from tracekit_models.tracer.recipe import Grpo, Lora, Recipe, Scratch, read
+from tracekit_models.tracer.train import kept
+
+PEAK = 989e12
+"""FLOP/s of one H100 or H200, bfloat16, dense."""
+SAID = 80
+"""Words of a made-up step."""
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Dimensions of a decoder, and how many answers a step of it learns from."""
+
+    hidden: int
+    inner: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head: int
+    vocabulary: int
+    runs: int
+    """Runs of one optimiser step on each GPU, with `group` answers each."""
+    micro: int
+    """Answers that are learned from at once."""
+    group: int = 8
+
+
+RECIPES = Path(__file__).parents[1] / "models" / "recipes"
+
+
+def own() -> Shape:
+    """The decoder that is made from nothing, and a step of it, as its recipe says."""
+    recipe = read(RECIPES / "scratch.yaml")
+    made, how = recipe.base, recipe.grpo
+    assert isinstance(made, Scratch)
+    assert how is not None
+    return Shape(
+        made.hidden, made.feed_forward, made.layers, made.heads, made.kv_heads,
+        made.hidden // made.heads, made.vocabulary, how.batch, how.micro, how.group,
+    )  # fmt: skip
+
+
+SHAPES = {
+    "scratch": own(),
+    "qwen3-0.6b": Shape(1024, 3072, 28, 16, 8, 128, 151_936, 8, 16),
+}
+TOY = Shape(32, 64, 2, 2, 1, 16, 600, 2, 2, 2)
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to train."""
+
+    name: str
+    shape: str
+    tracekit: bool = True
+    """Through tracekit's recipe, or as TRL would by itself."""
+    lora: bool = False
+    weights: Literal["fp32", "bf16"] | None = None
+    """None = as the recipe holds them."""
+    share: float = 1.0
+    """Of the shape's runs a step: 1 over the number of GPUs for strong scaling."""
+    compiled: bool = False
+    """Whether generation is compiled, which TRL switches off."""
+    settings: dict[str, Any] = {}
+    """Of `GRPOConfig`, over those of the recipe or of TRL."""
+
+
+def variants(gpus: int) -> list[Variant]:
+    """What is timed, the most telling first; on several GPUs only how that scales."""
+    small, real = "scratch", "qwen3-0.6b"
+    if gpus > 1:
+        return [
+            Variant(name=f"{name}, {kind}", shape=shape, lora=lora, share=share)
+            for name, shape, lora in (("tracekit", small, False), ("tracekit, adapter", real, True))
+            for kind, share in (("weak", 1.0), ("strong", 1 / gpus))
+        ]
+    whole = SHAPES[small].runs  # parts of 8 answers in a step
+    plain = {"gradient_checkpointing": False, "gradient_accumulation_steps": whole}
+    at_once = {"gradient_accumulation_steps": whole}
+    static = {"cache_implementation": "static"}
+    again = {CHECKPOINTING: True}
+    return [
+        Variant(name="TRL defaults", shape=small, tracekit=False),
+        Variant(
+            name="+ a step's answers drawn at once", shape=small, tracekit=False, settings=at_once
+        ),
+        Variant(name="+ activations kept", shape=small, tracekit=False, settings=plain),
+        Variant(name="tracekit", shape=small),
+        Variant(name="tracekit, adapter", shape=real, lora=True),
+        Variant(name="TRL defaults", shape=real, tracekit=False),
+        Variant(name="tracekit, static cache", shape=small, settings=static),
+        Variant(name="tracekit, bfloat16 weights", shape=small, weights="bf16"),
+        Variant(name="tracekit, parts of 32", shape=small, settings=_parts(small, 32)),
+        Variant(name="tracekit, adapter, static cache", shape=real, lora=True, settings=static),
+        Variant(name="tracekit, all weights", shape=real),
+        Variant(name="tracekit, adapter, recomputed", shape=real, lora=True, settings=again),
+        Variant(name="tracekit, generation compiled", shape=small, compiled=True, settings=static),
+        Variant(
+            name="tracekit, continuous batching",
+            shape=small,
+            weights="bf16",
+            settings={"use_transformers_continuous_batching": True},
+        ),
+        Variant(name="tracekit, update compiled", shape=small, settings={"torch_compile": True}),
+    ]
+
+
+def _parts(shape: str, micro: int) -> dict[str, Any]:
+    """Bigger parts of the same step."""
+    found = SHAPES[shape]
+    return {
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": found.runs * found.group // micro,
+    }
+
+
+class Timed(GRPOTrainer):  # type: ignore[misc]
+    """TRL's trainer with a clock around the parts of its step; what they do is left alone."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.read = self.written = 0
+        """Tokens of prompts and of answers; an answer counts its prompt once more."""
+        self.squares = 0.0
+        """Sum over answers of the squared length, prompt and answer together."""
+        super().__init__(*args, **more)
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Adds the time of what runs inside, the device's included."""
+        started = settled()
+        yield
+        self.seconds[name] += settled() - started
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        with self.part("prepared"):
+            return super()._prepare_inputs(generation_batch)
+
+    def _generate_single_turn(self, prompt_ids: Any, *rest: Any, **more: Any) -> Any:
+        with self.part("generation"):
+            found = super()._generate_single_turn(prompt_ids, *rest, **more)
+        for prompt, answer in zip(prompt_ids, found[0], strict=True):
+            self.read += len(prompt)
+            self.written += len(answer)
+            self.squares += (len(prompt) + len(answer)) ** 2
+        return found
+
+    def _calculate_rewards(self, *args: Any, **more: Any) -> Any:
+        with self.part("rewards"):
+            return super()._calculate_rewards(*args, **more)
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **more: Any) -> Any:
+        if torch.is_grad_enabled():
+            return super()._get_per_token_logps_and_entropies(*args, **more)
+        with self.part("old log-probabilities"):
+            return super()._get_per_token_logps_and_entropies(*args, **more)
+
+
+class Clock(TrainerCallback):  # type: ignore[misc]
+    """Starts after the warm-up and ends with the last step."""
+
+    def __init__(self, trainer: Timed, warmup: int) -> None:
+        self.trainer, self.warmup = trainer, warmup
+        self.started = self.ended = 0.0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Forget the warm-up, or note the time."""
+        self.ended = settled()
+        if state.global_step == self.warmup:
+            self.started = self.ended
+            self.trainer.seconds.clear()
+            self.trainer.read = self.trainer.written = 0
+            self.trainer.squares = 0.0
+
+
+def settled() -> float:
+    """Now, in seconds, once the device has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Time each variant and write one JSON object."""
+    given = _arguments(arguments)
+    begun = time.perf_counter()
+    gpus = processes()
+    asked = variants(gpus) if not given.tiny else _tiny()
+    if given.only:
+        asked = [
+            v for v in asked if given.only in f"{v.shape}: {v.name}" or given.only == "scaling"
+        ]
+    most = max((TOY if given.tiny else SHAPES[v.shape]).runs for v in asked)
+    runs = [made_up(n, given.tiny) for n in range(most * gpus * (given.warmup + given.steps))]
+    texts = [step.content for run in runs[:200] for step in run.steps]
+    words = base.tokenizer(texts, 600 if given.tiny else 2000)
+    found = list(samples(runs, 3000, lambda text: len(words(text)["input_ids"])))
+    rows: list[dict[str, Any]] = []
+    for variant in asked:
+        row: dict[str, Any] = {"name": variant.name, "shape": variant.shape}
+        if time.perf_counter() - begun > given.budget:
+            row["failed"] = f"not run: {given.budget} s were spent"
+        else:
+            row |= timed(variant, words, found, gpus, given)
+        rows.append(row)
+        sys.stderr.write(f"{msgspec.json.encode(row).decode()}\n")
+    _say(rows, gpus, time.perf_counter() - begun, given)
+
+
+def timed(
+    variant: Variant,
+    words: PreTrainedTokenizerBase,
+    found: Sequence[Sample],
+    gpus: int,
+    given: argparse.Namespace,
+) -> dict[str, Any]:
+    """The figures of one variant, or why there are none."""
+    shape = TOY if given.tiny else SHAPES[variant.shape]
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+            trainer = _trainer(variant, shape, words, found, gpus, given, Path(folder))
+            clock = Clock(trainer, given.warmup)
+            trainer.add_callback(clock)
+            if variant.compiled:
+                trainer.generation_config.disable_compile = False
+            trainer.train()
+        return _figures(trainer, shape, variant, clock.ended - clock.started, given.steps, gpus)
+    except (RuntimeError, ValueError, TypeError, ImportError, AttributeError) as error:
+        if gpus > 1:  # the others would wait for this one
+            raise
+        return {"failed": f"{type(error).__name__}: {str(error)[:300]}"}
+    finally:
+        trainer = clock = None  # type: ignore[assignment]
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def _trainer(
+    variant: Variant,
+    shape: Shape,
+    words: PreTrainedTokenizerBase,
+    found: Sequence[Sample],
+    gpus: int,
+    given: argparse.Namespace,
+    work: Path,
+) -> Timed:
+    """A trainer that is ready to go, on fresh weights."""
+    length = 8 if given.tiny else given.completion
+    runs = max(1, round(shape.runs * gpus * variant.share))
+    how = Grpo(
+        steps=given.warmup + given.steps, rate=1e-6, group=shape.group, batch=runs,
+        micro=min(shape.micro, runs * shape.group // gpus), completion=length,
+    )  # fmt: skip
+    recipe = Recipe(
+        name="speed", base="none", grpo=how, checkpointing=False,
+        lora=Lora(r=32, alpha=64) if variant.lora else None,
+        precision="fp32" if given.tiny else "bf16",
+    )  # fmt: skip
+    model = decoder(shape, words, variant.weights or kept(recipe), given.tiny)
+    same: dict[str, Any] = {
+        "max_steps": how.steps, "max_completion_length": length, "logging_strategy": "no",
+        "generation_kwargs": {"min_new_tokens": length}, "report_to": [], "disable_tqdm": True,
+        "eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False,
+        "use_cpu": given.tiny, "dataloader_pin_memory": not given.tiny,
+        **variant.settings,
+    }  # fmt: skip
+    if variant.tracekit:
+        made = trainer_of(recipe, model, words, found, found[:1], work, Timed, **same)
+        assert isinstance(made, Timed)
+        return made
+    return Timed(
+        model=model,
+        reward_funcs=[function for function, _ in reward_functions(how)],
+        args=GRPOConfig(output_dir=str(work), **({"bf16": False} if given.tiny else {}), **same),
+        train_dataset=Dataset.from_list([grpo_row(sample) for sample in found]),
+        processing_class=words,
+    )
+
+
+def decoder(
+    shape: Shape, words: PreTrainedTokenizerBase, weights: str, tiny: bool
+) -> Qwen3ForCausalLM:
+    """A decoder with random weights, made where it will run."""
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=max(shape.vocabulary, len(words)),
+        hidden_size=shape.hidden,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head,
+        max_position_embeddings=8192,
+        tie_word_embeddings=True,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+        bos_token_id=None,
+    )
+    with torch.device("cpu" if tiny else f"cuda:{torch.cuda.current_device()}"):
+        model = Qwen3ForCausalLM(config)
+    return model.to(torch.bfloat16 if weights == "bf16" else torch.float32)
+
+
+def flops(shape: Shape, read: int, written: int, squares: float) -> float:
+    """FLOPs of one pass forward over answers and their prompts, the head on the answers alone.
+
+    `squares` is the sum of squared lengths: causal attention looks at half of each square.
+    """
+    width = shape.heads * shape.head
+    attention = shape.hidden * (2 * width + 2 * shape.kv_heads * shape.head)
+    block = attention + 3 * shape.hidden * shape.inner
+    weights = 2.0 * shape.layers * block * (read + written)
+    return (
+        weights + 2.0 * shape.hidden * shape.vocabulary * written
+        + 2.0 * shape.layers * width * squares
+    )  # fmt: skip
+
+
+def _figures(
+    trainer: Timed, shape: Shape, variant: Variant, seconds: float, steps: int, gpus: int
+) -> dict[str, Any]:
+    """Times of a step in seconds, tokens per second over all GPUs, MFU of the update."""
+    cuda = torch.cuda.is_available()
+    spent = trainer.seconds
+    drawing = spent["generation"]
+    update = seconds - spent["prepared"]
+    scored = spent["rewards"] + spent["old log-probabilities"]
+    tokens = trainer.read + trainer.written
+    forward = flops(shape, trainer.read, trainer.written, trainer.squares)
+    needed = (2 if variant.lora else 3) * forward
+    return {
+        "answers_per_step": gpus * trainer.written // (trainer.max_completion_length * steps),
+        "tokens_per_answer": round(tokens * trainer.max_completion_length / trainer.written),
+        "seconds_per_step": round(seconds / steps, 4),
+        "generation": round(drawing / steps, 4),
+        "rewards": round(spent["rewards"] / steps, 4),
+        "old_log_probabilities": round(spent["old log-probabilities"] / steps, 4),
+        "other_preparation": round((spent["prepared"] - drawing - scored) / steps, 4),
+        "update": round(update / steps, 4),
+        "tokens_per_second": round(gpus * tokens / seconds),
+        "written_per_second_of_generation": round(gpus * trainer.written / drawing),
+        "update_tokens_per_second": round(gpus * tokens / update),
+        "generation_mfu": round(forward / drawing / PEAK, 4) if cuda else None,
+        "update_mfu": round(needed / update / PEAK, 4) if cuda else None,
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 1) if cuda else None,
+        "weights": str(next(trainer.model.parameters()).dtype),
+    }
+
+
+def made_up(number: int, tiny: bool = False) -> Trace:
+    """A run of three agents who say nothing sensible, the same for the same number."""
+    rng = random.Random(number)
+    lengths = range(2, 4) if tiny else range(9, 15)
+    steps = [
+        (rng.choice(("Planner", "Solver", "Checker")), " ".join(rng.choices(WORDS, k=SAID)))
+        for _ in range(rng.choice(lengths))
+    ]
+    labels = (Label("injected", steps[1][0], 1, reason="the second step is to blame"),)
+    return make_trace(f"made-up-{number}", steps, labels=labels)
+
+
+WORDS = tuple(
+    a + b + c for a in ("ka", "lo", "mi", "ne") for b in ("ra", "tu", "so", "") for c in "nsdl"
+)
+
+
+def _tiny() -> list[Variant]:
+    """Every path once, at toy size."""
+    static = {"cache_implementation": "static"}
+    return [
+        Variant(name="TRL defaults", shape="toy", tracekit=False),
+        Variant(name="tracekit", shape="toy"),
+        Variant(name="tracekit, adapter, static cache", shape="toy", lora=True, settings=static),
+    ]
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--out", type=Path, help="file for the JSON; standard output without it")
+    parser.add_argument("--only", help="part of a variant's `shape: name`")
+    parser.add_argument("--steps", type=int, default=3, help="optimiser steps that are measured")
+    parser.add_argument("--warmup", type=int, default=1, help="steps before that")
+    parser.add_argument("--completion", type=int, default=128, help="tokens of every answer")
+    parser.add_argument("--budget", type=float, default=130, help="seconds; none begins after that")
+    parser.add_argument("--tiny", action="store_true", help="a toy on the CPU: does it run?")
+    return parser.parse_args(arguments)
+
+
+def _say(rows: list[dict[str, Any]], gpus: int, seconds: float, given: argparse.Namespace) -> None:
+    import transformers
+    import trl
+
+    if torch.distributed.is_initialized() and torch.distributed.get_rank():
+        return
+    said = {
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "devices": gpus,
+        "torch": str(torch.__version__),
+        "transformers": transformers.__version__,
+        "trl": trl.__version__,
+        "shapes": {}
+        if given.tiny
+        else {name: msgspec.structs.asdict(s) for name, s in SHAPES.items()},
+        "steps": given.steps,
+        "completion": given.completion,
+        "seconds": round(seconds, 1),
+        "variants": rows,
+    }
+    text = msgspec.json.format(msgspec.json.encode(said), indent=1) + b"\n"
+    if given.out:
+        given.out.write_bytes(text)
+    else:
+        sys.stdout.buffer.write(text)
+
+
+if __name__ == "__main__":
+    main()
