@@ -42,29 +42,26 @@ class AnswerLine(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores (rows, vocabulary) with -inf where a token may not come next."""
-        for row in range(len(self._root)):
-            allowed = self._allowed(row, input_ids[row, self._prompt :])
+        ends = input_ids[:, self._prompt :][:, -2 * len(CLOSE) :].tolist()  # one copy for all rows
+        for row, end in enumerate(ends):
+            allowed = self._allowed(row, end)
             if allowed is not None:
                 kept = torch.full_like(scores[row], -torch.inf)
                 kept[allowed] = scores[row, allowed]
                 scores[row] = kept
         return scores
 
-    def _allowed(self, row: int, written: Tensor) -> list[int] | None:
-        """The tokens that may come next; None = any."""
+    def _allowed(self, row: int, end: list[int]) -> list[int] | None:
+        """The tokens that may come after the last ones written; None = any."""
         node = self._node[row]
         if node is not None:
-            self._node[row] = node = node.get(int(written[-1]), {})
-            return list(node) or [int(written[-1])]  # after the end whatever, it is padding
+            self._node[row] = node = node.get(end[-1], {})
+            return list(node) or None  # after the end whatever, it is padding
         if self._waiting[row]:
             self._waiting[row] = False
             self._node[row] = self._root[row]
             return list(self._root[row])
-        if written.numel() and CLOSE in self._tail(written):
+        if end and CLOSE in self._words.decode(end, skip_special_tokens=False):
             self._waiting[row] = True
             return [self._newline]
         return None
-
-    def _tail(self, written: Tensor) -> str:
-        """The last words, long enough to hold the closing tag however it is cut into tokens."""
-        return str(self._words.decode(written[-2 * len(CLOSE) :], skip_special_tokens=False))
