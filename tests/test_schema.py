@@ -74,6 +74,7 @@ VERDICT = Attribution(
     conditional=True,
     cost=Cost(0.1, 1, 2, 0.3),
     warnings=("careful",),
+    config={"tracekit": "1", "seed": 0},
     extra={"shapley": {"residual": 0.0}},
 )
 PROBLEM = Problem(

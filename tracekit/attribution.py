@@ -146,6 +146,9 @@ class Attribution(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="sc
     """What it cost to make."""
     warnings: tuple[str, ...] = ()
     """Doubts that the reader of the verdict should know of, in sentences."""
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+    """The resolved configuration of the command that made it: options by name, those that are not
+    set left out, and the version of tracekit. Empty = it was made from Python."""
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
     """What else the method found out, by name: any JSON values."""
 

@@ -20,8 +20,18 @@ PATIENCE = 120.0
 """Seconds that an answer may take unless told otherwise."""
 ACCOUNT = "cap"
 """The account of the store that caps are counted in, so that they hold over several starts."""
+AGAIN = 4
+"""Further tries of a call that failed for a reason that may pass, unless told otherwise."""
 NOWHERE = "http://localhost/v1"
 """Stands for the server when calls are replayed; nothing is ever sent there."""
+
+
+def _instead_of_cache(context: typer.Context, file: Path | None) -> Path | None:
+    """A store that is named for one start goes before the cache that the configuration names."""
+    if file is not None and context.default_map:
+        context.default_map.pop("cache", None)
+    return file
+
 
 Llm = Annotated[
     str, typer.Option(metavar="URL", help="Server of the model, .../v1, for methods that ask one.")
@@ -58,17 +68,33 @@ Timeout = Annotated[
     float,
     typer.Option("--timeout", min=0.1, metavar="SECONDS", help="The longest wait for an answer."),
 ]
+Retries = Annotated[
+    int,
+    typer.Option("--retries", min=0, metavar="N", help="Further tries of a call that failed."),
+]
 Cache = Annotated[
     Path | None,
     typer.Option("--cache", metavar="FILE", help="Keep answers there, and ask only what is new."),
 ]
 Record = Annotated[
     Path | None,
-    typer.Option("--record", metavar="FILE", help="Keep answers there, asking everything anew."),
+    typer.Option(
+        "--record",
+        metavar="FILE",
+        help="Keep answers there, asking everything anew.",
+        callback=_instead_of_cache,
+        is_eager=True,
+    ),
 ]
 Replay = Annotated[
     Path | None,
-    typer.Option("--replay", metavar="FILE", help="Take every answer from there; call nobody."),
+    typer.Option(
+        "--replay",
+        metavar="FILE",
+        help="Take every answer from there; call nobody.",
+        callback=_instead_of_cache,
+        is_eager=True,
+    ),
 ]
 Repeat = Annotated[
     int | None,
@@ -81,41 +107,50 @@ Repeat = Annotated[
 class Calls(msgspec.Struct, frozen=True, kw_only=True):
     """The options together. Raises `UsageError` for such as do not go together."""
 
-    tokens: int | None = None
-    money: float | None = None
-    price: str = ""
-    concurrency: int = AT_ONCE
-    timeout: float = PATIENCE
-    cache: Path | None = None
-    record: Path | None = None
-    replay: Path | None = None
+    llm: Llm = ""
+    key_env: KeyEnv = ""
+    concurrency: Concurrency = AT_ONCE
+    timeout: Timeout = PATIENCE
+    retries: Retries = AGAIN
+    max_tokens_total: MaxTokens = None
+    max_cost: MaxCost = None
+    price: PriceOption = ""
+    cache: Cache = None
+    record: Record = None
+    replay: Replay = None
 
     def __post_init__(self) -> None:
         if sum(file is not None for file in (self.cache, self.record, self.replay)) > 1:
             raise UsageError("--cache, --record and --replay: only one of them")
-        if self.money is not None and not self.price:
+        if self.max_cost is not None and not self.price:
             raise UsageError("--max-cost needs the price: --price 2.50,10 (dollars a million)")
 
-    def client(self, url: str, key_env: str, model: str) -> Client:
+    @property
+    def answered(self) -> bool:
+        """Whether there is a server, or a record of one."""
+        return bool(self.llm) or self.replay is not None
+
+    def client(self, model: str) -> Client:
         """A client that keeps to them; no connection is made before the first call."""
         from tracekit.llm.budget import Budget, Price
         from tracekit.llm.client import Client
-        from tracekit.llm.endpoint import Endpoint
+        from tracekit.llm.endpoint import Endpoint, Retry
 
         store = self._store()
         kept = store is not None and store.mode != "replay"
-        capped = self.tokens is not None or self.money is not None
+        capped = self.max_tokens_total is not None or self.max_cost is not None
         budget = Budget(
-            tokens=self.tokens,
-            money=self.money,
+            tokens=self.max_tokens_total,
+            money=self.max_cost,
             prices={model: Price(*self._prices())} if self.price else {},
             account=ACCOUNT if kept and capped else "",
         )
         endpoint = Endpoint(
-            url=url or NOWHERE,
-            key_env=key_env,
+            url=self.llm or NOWHERE,
+            key_env=self.key_env,
             timeout=self.timeout,
             concurrency=self.concurrency,
+            retry=Retry(tries=self.retries + 1),
         )
         return Client(endpoint, budget=budget, store=store)
 

@@ -43,19 +43,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Weights that are scored as they are, before the methods."""
     data: str
     config: EvalConfig
-    llm: str = ""
-    """Server of methods that ask a model."""
-    key_env: str = ""
-    """Variable that holds its key."""
     calls: Calls = Calls()
-    """How it is asked."""
+    """The server of methods that ask a model, and how it is asked."""
     settings: dict[str, Any] = {}
     """Settings of the methods that ask a model, its name among them."""
-
-    @property
-    def asks(self) -> bool:
-        """Whether there is a model server, or a record of one."""
-        return bool(self.llm) or self.calls.replay is not None
 
     def __post_init__(self) -> None:
         if not self.methods and self.model is None:
@@ -136,7 +127,7 @@ def _result(job: Job, asking: Asking, progress: Progress) -> Leaderboard | Suite
 def _asking(job: Job, *, quiet: bool) -> Iterator[Asking]:
     """The client while it is open; what the calls came to is said in the end."""
     needing = [m for m in job.methods if "llm" in registry.get("analyzers", m).needs]
-    if not job.asks:
+    if not job.calls.answered:
         if needing:
             raise UsageError(
                 f"{needing[0]} asks a model: say where, --llm http://localhost:8000/v1"
@@ -144,7 +135,7 @@ def _asking(job: Job, *, quiet: bool) -> Iterator[Asking]:
         yield Asking()
         return
     model = str(job.settings.get("model", ""))
-    with job.calls.client(job.llm, job.key_env, model) as client:
+    with job.calls.client(model) as client:
         yield Asking(llm=client, settings=job.settings, concurrency=job.calls.concurrency)
         note(f"tracekit: {told(client.spent())}", quiet=quiet)
 

@@ -1,4 +1,4 @@
-"""Runs with their verdicts for the commands that hand them on whole: `export verdicts`, `gate`."""
+"""Which method judges, and with what: options that commands share, and the verdicts they ask for."""
 
 from __future__ import annotations
 
@@ -12,21 +12,57 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 import typer
 
-from tracekit.analyzers.run import abstain, choose
+from tracekit.analyzers.run import DEFAULT, abstain, choose
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
 from tracekit.errors import SchemaError
 from tracekit.ingest.outcomes import outcomes_from
-from tracekit.ingest.redact import Redactor, redactor_for
+from tracekit.ingest.redact import Redaction, Redactor, redactor_for
 from tracekit.ingest.sniff import reader_of
+from tracekit.ingest.sources import Limits
 from tracekit.llm.retry import silence
 from tracekit.protocols import Analyzer
 from tracekit.trace import Trace
-from tracekit_cli import options
+from tracekit.version import __version__
+from tracekit_cli import calls, options
 from tracekit_cli.means import Means, check, opened
 from tracekit_cli.settings import parse_settings
 from tracekit_cli.verdicts import Request, Verdicts
 
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        "-m",
+        metavar="NAME",
+        help=f"One of `tracekit methods`; {DEFAULT} unless --model is of another kind.",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|REPO",
+        help="Weights: a folder, or owner/name[@revision] on the Hub. For a method that asks a "
+        "model, its name: short for --set model=NAME.",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="An option of the method; repeatable."),
+]
+CorpusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Logs of other runs, for methods that learn from many; else the runs themselves.",
+    ),
+]
+SystemOption = Annotated[
+    str,
+    typer.Option(
+        metavar="MODULE:FACTORY", help="The system that made the runs, for methods that replay it."
+    ),
+]
 VerdictsOption = Annotated[
     str | None,
     typer.Option(
@@ -38,32 +74,47 @@ VerdictsOption = Annotated[
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the options of such a command say, under their names."""
+    """The options that say how runs are judged."""
+
+    method: MethodOption = None
+    model: ModelOption = None
+    set: SetOption = None
+    seed: options.Seed = 0
+    outcome_from: options.OutcomeFrom = None
+    with_answer: options.WithAnswer = False
+    corpus: CorpusOption = None
+    system: SystemOption = ""
+    format: options.Format = None
+    repeat: calls.Repeat = None
+    calls: calls.Calls = calls.Calls()
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """Which runs are judged, and what is kept of them."""
 
     paths: tuple[str, ...]
     verdicts: str | None = None
     """Verdicts that were made before; then nothing is attributed."""
-    method: str | None = None
-    model: str | None = None
-    set: tuple[str, ...] = ()
-    seed: int = 0
-    with_answer: bool = False
-    outcome_from: str | None = None
-    format: str | None = None
-    corpus: tuple[str, ...] = ()
-    system: str = ""
-    llm: str = ""
-    key_env: str = ""
-    redact: bool = False
-    pii: bool = False
+    limits: Limits = Limits()
+    all: bool = False
+    """Whether successful runs get verdicts too."""
+    redaction: Redaction = "none"
     quiet: bool = False
 
-    def resolved(self) -> dict[str, Any]:
-        """What the verdicts depend on, to be kept with them: defaults and files included."""
-        found: dict[str, Any] = msgspec.to_builtins(self)
-        del found["quiet"]
-        named = None if self.verdicts else choose(self.method, self.model)[0].name
-        return {**found, "method": named}
+
+def resolved(asked: Asked, reading: Reading, method: str) -> dict[str, Any]:
+    """What the verdicts depend on, to be kept with them: defaults and files included."""
+    found: dict[str, Any] = {"tracekit": __version__, **msgspec.to_builtins(asked, enc_hook=str)}
+    found |= {
+        "paths": list(reading.paths),
+        "verdicts": reading.verdicts,
+        "method": None if reading.verdicts else method,
+        "all": reading.all,
+        "redact": reading.redaction,
+    }
+    found |= found.pop("calls")
+    clean = redactor_for(reading.redaction)  # not that of the runs, which counts what they hold
+    return clean.value(found) if clean else found
 
 
 class Made:
@@ -108,38 +159,48 @@ class Made:
 
 
 @contextmanager
-def judging(asked: Asked) -> Iterator[Verdicts]:
+def judging(asked: Asked, reading: Reading) -> Iterator[Verdicts]:
     """The verdicts, made while the body goes through them; what they need is open until its end."""
     if asked.format is not None:
         reader_of(asked.format)
     if asked.outcome_from is not None or asked.system:
         sys.path.append(os.getcwd())  # both lie beside the logs more often than on the path
-    redactor = redactor_for(options.redaction(redact=asked.redact, pii=asked.pii))
-    analyzer, chosen = _chosen(asked, redactor)
+    redactor = redactor_for(reading.redaction)
+    analyzer, chosen = _chosen(asked, reading, redactor)
     if "llm" in analyzer.needs:
         silence()
-    means = Means(corpus=asked.corpus, system=asked.system, llm=asked.llm, key_env=asked.key_env)
+    given = parse_settings(asked.set, chosen.get("model"), asked.repeat)
+    means = Means(
+        corpus=tuple(asked.corpus or ()),
+        system=asked.system,
+        calls=asked.calls,
+        model=str(given.get("model", "")),
+    )
     check(analyzer, means)
-    given = parse_settings(asked.set, chosen.get("model"))
     context = Context(seed=asked.seed, with_answer=asked.with_answer, settings=given)
-    with opened(context, means, quiet=asked.quiet) as ready:
+    with opened(context, means, quiet=reading.quiet) as ready:
         yield Verdicts(
             Request(
-                paths=asked.paths,
+                paths=reading.paths,
                 analyzer=analyzer,
                 context=ready,
-                corpus=asked.corpus,
+                corpus=means.corpus,
                 outcomes=outcomes_from(asked.outcome_from) if asked.outcome_from else None,
                 format=asked.format,
+                limits=reading.limits,
+                all=reading.all,
                 redactor=redactor,
-                concurrency=means.calls.concurrency,
-                quiet=asked.quiet,
+                concurrency=asked.calls.concurrency,
+                config=resolved(asked, reading, analyzer.name),
+                quiet=reading.quiet,
             )
         )
 
 
-def _chosen(asked: Asked, redactor: Redactor | None) -> tuple[Analyzer, dict[str, Any]]:
+def _chosen(
+    asked: Asked, reading: Reading, redactor: Redactor | None
+) -> tuple[Analyzer, dict[str, Any]]:
     """The method, or the verdicts that stand in for one; and the settings that follow."""
-    if asked.verdicts:
-        return Made(asked.verdicts, redactor), {}
+    if reading.verdicts:
+        return Made(reading.verdicts, redactor), {}
     return choose(asked.method, asked.model)

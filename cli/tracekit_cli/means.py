@@ -22,26 +22,17 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     """Logs of other runs; empty = the runs to explain are the corpus of one another."""
     system: str = ""
     """`module:factory` of the system that made the runs."""
-    llm: str = ""
-    """Where the model server is, .../v1."""
-    key_env: str = ""
-    """Variable that holds its key."""
+    calls: Calls = Calls()
+    """The model server, and how it is asked."""
     model: str = ""
     """The model there, which a price is for."""
-    calls: Calls = Calls()
-    """How it is asked."""
-
-    @property
-    def has_answers(self) -> bool:
-        """Whether there is a server, or a record of one."""
-        return bool(self.llm) or self.calls.replay is not None
 
 
 def check(analyzer: Analyzer, means: Means) -> None:
     """Raise `UsageError` when the method needs what was not given."""
     if "replay" in analyzer.needs and not means.system:
         raise UsageError(f"{analyzer.name} runs the system again: name it, --system MODULE:FACTORY")
-    if "llm" in analyzer.needs and not means.has_answers:
+    if "llm" in analyzer.needs and not means.calls.answered:
         raise UsageError(f"{analyzer.name} asks a model: say where, --llm http://localhost:8000/v1")
 
 
@@ -54,10 +45,10 @@ def opened(context: Context, means: Means, *, quiet: bool = False) -> Iterator[C
     """
     if means.system:
         context = msgspec.structs.replace(context, system=load_system(means.system))
-    if not means.has_answers:
+    if not means.calls.answered:
         yield context
         return
-    with means.calls.client(means.llm, means.key_env, means.model) as client:
+    with means.calls.client(means.model) as client:
         yield msgspec.structs.replace(context, llm=client)
         if (spent := client.spent()).tries or spent.stored or spent.failed:
             note(f"tracekit: {told(spent)}", quiet=quiet)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from tracekit.ingest.redact import Redaction
@@ -63,6 +65,17 @@ Redact = Annotated[
         help="Take out keys, tokens, passwords, e-mail addresses and home folders.",
     ),
 ]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of every random choice.")]
+OutcomeFrom = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|MODULE:FUNC",
+        help="Who knows how runs ended: a CSV or JSONL of id and status, or a function.",
+    ),
+]
+Html = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write a report to open in a browser.")
+]
 Pii = Annotated[
     bool,
     typer.Option(
@@ -78,15 +91,23 @@ def redaction(*, redact: bool, pii: bool) -> Redaction:
     return "personal" if pii else "secrets" if redact else "none"
 
 
-def limits(
-    file_bytes: int, line_bytes: int, depth: int, expanded_bytes: int, ratio: int, members: int
-) -> Limits:
-    """The limits of the six options, in their order."""
-    return Limits(
-        file_bytes=file_bytes,
-        line_bytes=line_bytes,
-        depth=depth,
-        expanded_bytes=expanded_bytes,
-        ratio=ratio,
-        members=members,
-    )
+class Caps(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds on what is read."""
+
+    max_file_bytes: MaxFileBytes = LIMITS.file_bytes
+    max_line_bytes: MaxLineBytes = LIMITS.line_bytes
+    max_depth: MaxDepth = LIMITS.depth
+    max_expanded_bytes: MaxExpandedBytes = LIMITS.expanded_bytes
+    max_ratio: MaxRatio = LIMITS.ratio
+    max_members: MaxMembers = LIMITS.members
+
+    def limits(self) -> Limits:
+        """The same for the library."""
+        return Limits(
+            file_bytes=self.max_file_bytes,
+            line_bytes=self.max_line_bytes,
+            depth=self.max_depth,
+            expanded_bytes=self.max_expanded_bytes,
+            ratio=self.max_ratio,
+            members=self.max_members,
+        )

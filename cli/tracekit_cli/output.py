@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CELL = 4_000
 """Characters of a cell that are shown at most."""
+GATE = 1
+"""Exit code when what was asked to stop a build was met."""
 UNREADABLE = 3
 """Exit code when some input could not be read; results of the rest are printed all the same."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tracekit.analyzers.run import abstain, attribute, in_order
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
-from tracekit.errors import Problem, boundary
+from tracekit.errors import InputError, Problem, boundary
 from tracekit.ingest.files import find_files
 from tracekit.ingest.outcomes import Outcomes
 from tracekit.ingest.pipeline import Ingest
@@ -21,10 +22,15 @@ from tracekit.protocols import Analyzer
 from tracekit.report import terminal
 from tracekit.report.machine import verdict_lines
 from tracekit.trace import Trace
-from tracekit_cli.output import emit, note, show
+from tracekit_cli.output import emit, note, report_problems, show
 from tracekit_cli.progress import bar
 
 Pair = tuple[Trace, Attribution]
+
+UNSAID = frozenset(
+    {"paths", "key_env", "concurrency", "timeout", "retries", "cache", "record", "replay"}
+)
+"""What is not said with each verdict: where files lie, and how answers travel."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Takes secrets out of every trace before anything is said about it."""
     concurrency: int = 1
     """Runs that are judged at once, by methods that ask a model."""
+    config: dict[str, Any] = {}
+    """The resolved configuration of the command."""
     quiet: bool = False
 
 
@@ -60,6 +68,11 @@ class Verdicts:
         """Explained runs with their verdicts, kept for tables and reports."""
         formats = [request.format] if request.format else None
         self._failures: list[Problem] = []
+        self._config = {
+            name: value
+            for name, value in request.config.items()
+            if name not in UNSAID and value not in (None, "", [])
+        }
         self._ingest = Ingest(request.paths, formats=formats, limits=request.limits)
         self._others = Ingest(request.corpus, formats=formats, limits=request.limits)
 
@@ -92,6 +105,7 @@ class Verdicts:
             for trace, verdict, problem in in_order(
                 lambda trace: (trace, *self._verdict(trace, context)), traces, at_once
             ):
+                verdict = self._signed(verdict)
                 self.counted[trace.outcome.status] += 1
                 self.failed += verdict.failed
                 self._failures += [] if problem is None else [problem]
@@ -121,6 +135,11 @@ class Verdicts:
         assert failure.problem is not None
         broken = abstain(trace, Method(name=method.name), failure.problem.what)
         return msgspec.structs.replace(broken, failed=True), failure.problem
+
+    def _signed(self, verdict: Attribution) -> Attribution:
+        """The verdict with what it was made with; one that was made before knows it."""
+        config = verdict.config or self._config
+        return msgspec.structs.replace(verdict, config=config)
 
     def print_lines(self, *, top: int | None, keep: bool) -> None:
         """One JSON line per run as soon as it is known; `keep` holds the verdicts for a report."""
@@ -154,6 +173,23 @@ class Verdicts:
 
     def _explained(self, pair: Pair) -> bool:
         return self.request.all or pair[0].failed is not False
+
+
+def close(verdicts: Verdicts) -> int:
+    """Problems and leftovers on stderr; returns the exit code they ask for."""
+    request = verdicts.request
+    code = report_problems(verdicts.problems(), quiet=request.quiet)
+    if request.outcomes is not None and (strays := request.outcomes.unmatched()):
+        named = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
+        note(
+            f"tracekit: {len(strays)} ids of {request.outcomes.name} match no trace: {named}",
+            quiet=request.quiet,
+        )
+    if not verdicts.total:
+        raise InputError(
+            f"no trace in {', '.join(request.paths)}; `tracekit ingest` says why, file by file"
+        )
+    return code
 
 
 def write_report(path: Path, verdicts: Verdicts, *, quiet: bool = False) -> None:

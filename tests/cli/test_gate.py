@@ -10,6 +10,7 @@ from tracekit import registry
 from tracekit.store import write_traces
 from tracekit.testing.traces import make_trace
 from tracekit.trace import Outcome
+from tracekit.version import __version__
 
 FORMATS = sorted(registry.BUILT_IN["verdict_exporters"])
 
@@ -64,6 +65,28 @@ def test_files_are_there_though_the_gate_fails(gate, tmp_path):
     assert held["fail_on"] == '["any-failure"]'
     assert ET.parse(tmp_path / "t.xml").getroot().get("failures") == "7"
     assert "museum-hours" in (tmp_path / "t.html").read_text()
+
+
+def test_verdicts_say_what_they_were_made_with(run, gate, logs, outcomes, tmp_path):
+    """In every line, whatever becomes of the file: through a gate, and in each format."""
+    said = ("-m", "constant", "--set", "step=1", "--seed", 3, "--outcome-from", outcomes)
+    made = tmp_path / "verdicts.jsonl"
+    made.write_text(run("attribute", logs, *said, "--json", "-q").out)
+    lines = [json.loads(line) for line in made.read_text().splitlines()]
+    config = lines[0]["config"]
+    assert {line["config"] == config for line in lines} == {True}
+    assert config == {
+        "tracekit": __version__, "method": "constant", "set": ["step=1"], "seed": 3,
+        "with_answer": False, "outcome_from": str(outcomes), "all": False, "redact": "none",
+    }  # fmt: skip
+    decided = json.loads(gate("--verdicts", made, "--json").out)["config"]
+    assert decided["made"] == config
+    assert (decided["method"], decided["verdicts"]) == (None, str(made))
+    assert {"max_tokens_total", "cache", "concurrency", "format"} <= decided.keys()
+    export = ("export", "verdicts", logs, "--outcome-from", outcomes, "--verdicts", made, "--to")
+    assert json.loads(run(*export, "sarif").out)["runs"][0]["properties"]["config"] == config
+    for name in FORMATS:
+        assert str(outcomes) in run(*export, name).out, name
 
 
 def test_the_same_logs_give_the_same_bytes(gate, tmp_path):
@@ -167,7 +190,7 @@ def test_verdicts_that_were_made_before_are_taken(run, logs, outcomes, tmp_path)
     made = run("attribute", logs, "--outcome-from", outcomes, "-m", "last-speaker", "--json", "-q")
     path = tmp_path / "verdicts.jsonl"
     path.write_text(made.out)
-    args = (logs, "--outcome-from", outcomes, "-q")
+    args = (logs, "--outcome-from", outcomes, "-q", "--no-redact")
     direct = run("export", "verdicts", *args, "--to", "otel", "-m", "last-speaker")
     again = run("export", "verdicts", *args, "--to", "otel", "--verdicts", path)
     assert (again.code, again.out) == (0, direct.out)

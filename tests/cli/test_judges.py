@@ -97,8 +97,12 @@ def test_a_cache_asks_only_what_is_new(run, traces, oracle, tmp_path):
 def test_record_and_replay_without_a_server(run, traces, oracle, tmp_path):
     store = tmp_path / "calls.db"
     first = run("attribute", traces, *JUDGE, "--llm", oracle.url, "--json", "--record", store)
-    again = run("attribute", traces, *JUDGE, "--json", "--replay", store)
+    again = run("attribute", traces, *JUDGE, "--llm", oracle.url, "--json", "--replay", store)
     assert again.out == first.out
+    bare = verdicts(run("attribute", traces, *JUDGE, "--json", "--replay", store))
+    for one, other in zip(bare, verdicts(first), strict=True):
+        assert other["config"].pop("llm") == oracle.url  # who answered; the rest is the same
+        assert one == other
     assert len(oracle.calls) == len(RUNS)
 
 

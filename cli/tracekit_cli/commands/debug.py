@@ -24,6 +24,8 @@ from tracekit.protocols import Repairable, Replayable
 from tracekit.report import interventions
 from tracekit.trace import Task, Trace
 from tracekit_cli import options
+from tracekit_cli.calls import Calls
+from tracekit_cli.grouped import grouped
 from tracekit_cli.means import Means, opened
 from tracekit_cli.output import emit_json, note, report_problems, show
 from tracekit_cli.progress import bar
@@ -51,10 +53,9 @@ CorrectionOption = Annotated[
     str, typer.Option(metavar="NAME", help="Who corrects: system, llm, reason (the agent itself, "
                       "told of the failure), or auto for the first there is.")
 ]  # fmt: skip
-LlmOption = Annotated[str, typer.Option(metavar="URL", help="Server of the model that corrects.")]
-ModelOption = Annotated[str, typer.Option(metavar="NAME", help="Model there.")]
-KeyEnvOption = Annotated[
-    str, typer.Option(metavar="VARIABLE", help="Variable that holds the server's key.")
+ModelOption = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Model that is asked: by who corrects, and by the method."),
 ]
 MostOption = Annotated[
     int, typer.Option(min=1, metavar="N", help="Failed runs to debug, the first ones.")
@@ -69,12 +70,9 @@ RoundsOption = Annotated[
 TasksOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="JSONL of tasks; else those the system has.")
 ]
-HtmlOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write a page to open in a browser.")
-]
-SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of every random choice.")]
 
 
+@grouped
 def command(
     logs: options.Logs,
     system: SystemOption,
@@ -84,16 +82,16 @@ def command(
     times: TimesOption = DEFAULTS.n,
     budget: BudgetOption = DEFAULTS.budget,
     correction: CorrectionOption = DEFAULTS.correction,
-    llm: LlmOption = "",
     model: ModelOption = "",
-    key_env: KeyEnvOption = "",
     most: MostOption = 20,
     fresh: FreshOption = 50,
     rounds: RoundsOption = 1,
     tasks: TasksOption = None,
-    seed: SeedOption = 0,
-    html: HtmlOption = None,
+    seed: options.Seed = 0,
+    html: options.Html = None,
     json: options.Json = False,
+    *,
+    asking: Calls,
     quiet: options.Quiet = False,
 ) -> None:
     """Correct suspected steps, run on, and repair the system.
@@ -116,7 +114,7 @@ def command(
         {"method": method, "hypotheses": hypotheses, "n": times, "budget": budget,
          "correction": correction, "model": model}
     )  # fmt: skip
-    with opened(Context(seed=seed), Means(system=system, llm=llm, key_env=key_env)) as context:
+    with opened(Context(seed=seed), Means(system=system, calls=asking, model=model)) as context:
         team = context.system
         assert team is not None  # `opened` loads it, or raises
         failures, seen, code = _failures(logs, run, team)

@@ -54,14 +54,6 @@ HalvesOption = Annotated[
 ShufflesOption = Annotated[
     int, typer.Option(min=0, metavar="N", help="Shuffled tables that show what chance finds.")
 ]
-SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of every random choice.")]
-OutcomeOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE|MODULE:FUNC",
-        help="Who knows how runs ended: a CSV or JSONL of id and status, or a function.",
-    ),
-]
 HtmlOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also draw the graph on a page for a browser.")
 ]
@@ -80,8 +72,8 @@ def command(
     variant: VariantOption = None,
     halves: HalvesOption = 30,
     shuffles: ShufflesOption = 10,
-    seed: SeedOption = 0,
-    outcome_from: OutcomeOption = None,
+    seed: options.Seed = 0,
+    outcome_from: options.OutcomeFrom = None,
     html: HtmlOption = None,
     graphml: GraphmlOption = None,
     format: options.Format = None,

@@ -12,6 +12,7 @@ from tracekit.eval.config import EvalConfig, Protocol, Scorer
 from tracekit.eval.manifest import encode
 from tracekit_cli import calls, options
 from tracekit_cli.evaluation import Job, evaluated, write
+from tracekit_cli.grouped import grouped
 from tracekit_cli.output import emit, report_problems, show
 from tracekit_cli.settings import parse_settings
 
@@ -92,6 +93,7 @@ CasesOption = Annotated[
 ]
 
 
+@grouped
 def command(
     benchmark: BenchmarkArgument,
     data: DataOption,
@@ -109,18 +111,10 @@ def command(
     html: HtmlOption = None,
     cases: CasesOption = None,
     manifest: ManifestOption = None,
-    llm: calls.Llm = "",
-    key_env: calls.KeyEnv = "",
     set: SetOption = None,
     repeat: calls.Repeat = None,
-    concurrency: calls.Concurrency = calls.AT_ONCE,
-    timeout: calls.Timeout = calls.PATIENCE,
-    max_tokens_total: calls.MaxTokens = None,
-    max_cost: calls.MaxCost = None,
-    price: calls.PriceOption = "",
-    cache: calls.Cache = None,
-    record: calls.Record = None,
-    replay: calls.Replay = None,
+    *,
+    asking: calls.Calls,
     quiet: options.Quiet = False,
 ) -> None:
     """Score methods on a labelled benchmark, with intervals.
@@ -138,12 +132,7 @@ def command(
       tracekit eval who-and-when -m judge:all-at-once,judge:fusion --model my-model \\
         --llm http://localhost:8000/v1 --cache calls.db --data $TRACEKIT_DATA
     """
-    asking = calls.Calls(
-        tokens=max_tokens_total, money=max_cost, price=price, concurrency=concurrency,
-        timeout=timeout, cache=cache, record=record, replay=replay,
-    )  # fmt: skip
-    asks = bool(llm) or replay is not None
-    weights = None if asks else model
+    weights = None if asking.answered else model
     config = EvalConfig(
         folds=folds,
         seeds=_seeds(seeds),
@@ -156,8 +145,7 @@ def command(
     named = [name.strip() for given in method or () for name in given.split(",") if name.strip()]
     job = Job(
         benchmark=benchmark, methods=tuple(named), model=weights, data=data, config=config,
-        llm=llm, key_env=key_env, calls=asking,
-        settings=parse_settings(set, model if asks else None, repeat),
+        calls=asking, settings=parse_settings(set, model if asking.answered else None, repeat),
     )  # fmt: skip
     found = evaluated(job, quiet=quiet)
     if json:

@@ -19,20 +19,12 @@ from tracekit.ingest.redact import Redactor, redactor_for
 from tracekit.protocols import Exporter, VerdictExporter, VerdictSender
 from tracekit.store import atomic
 from tracekit.trace import Trace
-from tracekit_cli import calls, options
-from tracekit_cli.commands.attribute import (
-    CorpusOption,
-    MethodOption,
-    ModelOption,
-    OutcomeFromOption,
-    SeedOption,
-    SetOption,
-    SystemOption,
-    close,
-)
-from tracekit_cli.judging import Asked, VerdictsOption, judging
+from tracekit_cli import options
+from tracekit_cli.grouped import grouped
+from tracekit_cli.judging import Asked, Reading, VerdictsOption, judging
 from tracekit_cli.output import emit, emit_json, note, redacted, report_problems, show
 from tracekit_cli.progress import bar
+from tracekit_cli.verdicts import close
 
 ToOption = Annotated[
     str,
@@ -143,23 +135,15 @@ EndpointOption = Annotated[
 ]
 
 
+@grouped
 def verdicts(
     paths: options.Logs,
     to: VerdictsToOption,
     out: VerdictsOutOption = None,
     endpoint: EndpointOption = None,
     verdicts: VerdictsOption = None,
-    method: MethodOption = None,
-    model: ModelOption = None,
-    set: SetOption = None,
-    seed: SeedOption = 0,
-    outcome_from: OutcomeFromOption = None,
-    with_answer: options.WithAnswer = False,
-    corpus: CorpusOption = None,
-    system: SystemOption = "",
-    llm: calls.Llm = "",
-    key_env: calls.KeyEnv = "",
-    format: options.Format = None,
+    *,
+    asked: Asked,
     redact: options.Redact = True,
     pii: options.Pii = False,
     quiet: options.Quiet = False,
@@ -183,27 +167,15 @@ def verdicts(
     exporter: VerdictExporter = registry.get("verdict_exporters", to)
     if endpoint is not None and not isinstance(exporter, VerdictSender):
         raise UsageError(f"--to {to} makes files; --endpoint is for {', '.join(_senders())}")
-    asked = Asked(
+    reading = Reading(
         paths=tuple(paths),
         verdicts=verdicts,
-        method=method,
-        model=model,
-        set=tuple(set or ()),
-        seed=seed,
-        with_answer=with_answer,
-        outcome_from=outcome_from,
-        format=format,
-        corpus=tuple(corpus or ()),
-        system=system,
-        llm=llm,
-        key_env=key_env,
-        redact=redact,
-        pii=pii,
+        redaction=options.redaction(redact=redact, pii=pii),
         quiet=quiet,
     )
-    with judging(asked) as made:
+    with judging(asked, reading) as made:
         pairs = list(made)
-    code = close(made, made.request)
+    code = close(made)
     if out is not None:
         with atomic(out) as stream:
             stream.write(exporter.encode(pairs))

@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from tracekit.errors import InputError, UsageError
-from tracekit.export.verdicts.judged import Judged, judged
+from tracekit.export.verdicts.judged import Judged, judged, made_with
 from tracekit.export.verdicts.junit import encode as encode_junit
 from tracekit.export.verdicts.sarif import encode as encode_sarif
 from tracekit.gate import baseline as baselines
@@ -23,22 +23,11 @@ from tracekit.gate.decision import Decision, decide
 from tracekit.gate.rules import check, usual
 from tracekit.report import terminal
 from tracekit.store import atomic
-from tracekit_cli import calls, options
-from tracekit_cli.commands.attribute import (
-    GATE,
-    CorpusOption,
-    HtmlOption,
-    MethodOption,
-    ModelOption,
-    OutcomeFromOption,
-    SeedOption,
-    SetOption,
-    SystemOption,
-    close,
-)
-from tracekit_cli.judging import Asked, VerdictsOption, judging
-from tracekit_cli.output import emit, note, show
-from tracekit_cli.verdicts import write_report
+from tracekit_cli import options
+from tracekit_cli.grouped import grouped
+from tracekit_cli.judging import Asked, Reading, VerdictsOption, judging
+from tracekit_cli.output import GATE, emit, note, show
+from tracekit_cli.verdicts import close, write_report
 
 BaselineOption = Annotated[
     Path | None,
@@ -71,6 +60,7 @@ GithubOption = Annotated[
 ]
 
 
+@grouped
 def command(
     paths: options.Logs,
     baseline: BaselineOption = None,
@@ -79,21 +69,12 @@ def command(
     tighten: TightenOption = False,
     sarif: SarifOption = None,
     junit: JunitOption = None,
-    html: HtmlOption = None,
+    html: options.Html = None,
     github: GithubOption = None,
     json: options.Json = False,
     verdicts: VerdictsOption = None,
-    method: MethodOption = None,
-    model: ModelOption = None,
-    set: SetOption = None,
-    seed: SeedOption = 0,
-    outcome_from: OutcomeFromOption = None,
-    with_answer: options.WithAnswer = False,
-    corpus: CorpusOption = None,
-    system: SystemOption = "",
-    llm: calls.Llm = "",
-    key_env: calls.KeyEnv = "",
-    format: options.Format = None,
+    *,
+    asked: Asked,
     redact: options.Redact = True,
     pii: options.Pii = False,
     quiet: options.Quiet = False,
@@ -119,30 +100,20 @@ def command(
     check(names, has_baseline=baseline is not None)
     if (accept or tighten) and baseline is None:
         raise UsageError("--accept and --tighten write a baseline: name it, --baseline FILE")
-    asked = Asked(
+    reading = Reading(
         paths=tuple(paths),
         verdicts=verdicts,
-        method=method,
-        model=model,
-        set=tuple(set or ()),
-        seed=seed,
-        with_answer=with_answer,
-        outcome_from=outcome_from,
-        format=format,
-        corpus=tuple(corpus or ()),
-        system=system,
-        llm=llm,
-        key_env=key_env,
-        redact=redact,
-        pii=pii,
+        redaction=options.redaction(redact=redact, pii=pii),
         quiet=quiet,
     )
     base = None if baseline is None or accept else baselines.read(baseline)
-    with judging(asked) as made:
+    with judging(asked, reading) as made:
         known = list(judged(made))
-    unread = close(made, made.request)
-    config = {**asked.resolved(), "baseline": str(baseline) if baseline else None}
-    config["fail_on"] = names or list(usual(base))
+    unread = close(made)
+    followed = {"baseline": baseline and str(baseline), "fail_on": names or list(usual(base))}
+    config = {**made.request.config, **followed}
+    if verdicts is not None:
+        config["made"] = made_with(known)
     _write(known, config, sarif=sarif, junit=junit, quiet=quiet)
     if html is not None:
         made.pairs = [(one.trace, one.verdict) for one in known if one.trace.failed is not False]

@@ -17,6 +17,7 @@ from tracekit.ingest.sniff import reader_of
 from tracekit.report import terminal
 from tracekit.store import atomic
 from tracekit_cli import options
+from tracekit_cli.grouped import grouped
 from tracekit_cli.output import emit_json, note, redacted, report_problems, show
 from tracekit_cli.progress import bar
 
@@ -48,6 +49,7 @@ KeepDuplicatesOption = Annotated[
 EngineOption = Annotated[str, typer.Option(metavar="NAME", help="Where it runs: local or ray.")]
 
 
+@grouped
 def command(
     paths: options.Logs,
     out: OutOption = Path("traces.jsonl"),
@@ -60,12 +62,8 @@ def command(
     redact: options.Redact = False,
     pii: options.Pii = False,
     engine: EngineOption = "local",
-    max_file_bytes: options.MaxFileBytes = options.LIMITS.file_bytes,
-    max_line_bytes: options.MaxLineBytes = options.LIMITS.line_bytes,
-    max_depth: options.MaxDepth = options.LIMITS.depth,
-    max_expanded_bytes: options.MaxExpandedBytes = options.LIMITS.expanded_bytes,
-    max_ratio: options.MaxRatio = options.LIMITS.ratio,
-    max_members: options.MaxMembers = options.LIMITS.members,
+    *,
+    caps: options.Caps,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -82,9 +80,7 @@ def command(
     """
     chosen = Options(
         formats=_formats(format, mapping),
-        limits=options.limits(
-            max_file_bytes, max_line_bytes, max_depth, max_expanded_bytes, max_ratio, max_members
-        ),
+        limits=caps.limits(),
         keep_duplicates=keep_duplicates,
         redact=options.redaction(redact=redact, pii=pii),
     )

@@ -51,9 +51,7 @@ def command(
         model=then.model,
         data=data,
         config=then.config,
-        llm=llm,
-        key_env=key_env,
-        calls=calls.Calls(replay=replay),
+        calls=calls.Calls(llm=llm, key_env=key_env, replay=replay),
         settings=then.asked,
     )
     again = evaluated(job, quiet=quiet)

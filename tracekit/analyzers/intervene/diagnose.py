@@ -36,7 +36,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     correction: str = "auto"
     """Who corrects: system, llm, reason, or auto for the first of them that is to be had."""
     model: str = ""
-    """Model that corrects, for `llm`."""
+    """Model that corrects, for `llm`, and that a method asks which needs one."""
 
     def __post_init__(self) -> None:
         if min(self.hypotheses, self.n, self.budget) < 1 or not 0 < self.delta <= 1:
@@ -69,7 +69,8 @@ def diagnose(trace: Trace, system: Replayable, context: Context, plan: Plan) -> 
         return _none(trace, f"the run cannot be resumed: {error}")
     if not branches.steps():
         return _none(trace, "the run cannot be resumed: the system has no checkpoint of it")
-    verdict = method.attribute(trace, msgspec.structs.replace(context, settings={}))
+    asked = {"model": plan.model} if "llm" in method.needs and plan.model else {}
+    verdict = method.attribute(trace, msgspec.structs.replace(context, settings=asked))
     right = right_steps(branches) if source == "system" else frozenset()
     return search(branches, verdict, propose, plan, right)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -94,6 +94,15 @@ def judged(pairs: Iterable[Pair]) -> Iterator[Judged]:
         )
 
 
+def made_with(known: Sequence[Judged]) -> dict[str, Any]:
+    """The configuration that all verdicts were made with; empty when they differ, or say none.
+
+    Runs that succeeded were judged by nobody.
+    """
+    said = [one.verdict.config for one in known if one.shown]
+    return said[0] if said and all(config == said[0] for config in said) else {}
+
+
 def verdict_id(verdict: Attribution, copy: int = 0) -> str:
     """32 hex digits for a run and the method that judges it.
 
@@ -175,7 +184,9 @@ def notes(one: Judged, explanation: str, home: str = "") -> Iterator[Note]:
         where=one.at(None, home),
         label=one_line(top.agent, 200) if top else "no-verdict",
         score=blamed,
-        facts=facts | (_about(top) if top else {"abstained": verdict.abstained}),
+        facts=facts
+        | (_about(top) if top else {"abstained": verdict.abstained})
+        | {"config": json_bytes(verdict.config).decode() if verdict.config else ""},
         **common,
     )
     if top is not None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from xml.etree import ElementTree as ET
 
-from tracekit.export.verdicts.judged import Judged, Pair, judged
+from tracekit.export.verdicts.judged import Judged, Pair, judged, made_with
 from tracekit.report.explain import agent_name, explain, percent, reason
 from tracekit.report.facts import pointer, ranges
 from tracekit.report.machine import json_bytes
@@ -30,7 +30,8 @@ class Junit:
 
     def encode(self, pairs: Sequence[Pair]) -> bytes:
         """One document with one suite."""
-        return encode(list(judged(pairs)))
+        known = list(judged(pairs))
+        return encode(known, made_with(known))
 
 
 def encode(known: Sequence[Judged], config: Mapping[str, Any] | None = None) -> bytes:

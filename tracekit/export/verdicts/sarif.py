@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from tracekit.attribution import Suspect
-from tracekit.export.verdicts.judged import Judged, Pair, digest, judged
+from tracekit.export.verdicts.judged import Judged, Pair, digest, judged, made_with
 from tracekit.inject.modes import MODES
 from tracekit.report.explain import agent_name, explain, reason
 from tracekit.report.machine import json_bytes
@@ -64,7 +64,8 @@ class Sarif:
 
     def encode(self, pairs: Sequence[Pair]) -> bytes:
         """One document with one run of the tool."""
-        return encode(list(judged(pairs)))
+        known = list(judged(pairs))
+        return encode(known, made_with(known))
 
 
 def encode(known: Sequence[Judged], config: Mapping[str, Any] | None = None) -> bytes:
