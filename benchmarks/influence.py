@@ -34,7 +34,7 @@ from tracekit.replay.sandbox.system import Sandbox
 from tracekit.replay.sandbox.topologies.table import TOPOLOGIES
 from tracekit.replay.sandbox.view import View
 from tracekit.replay.types import Action, Checkpoint, Intervention
-from tracekit.stats import bootstrap
+from tracekit.stats import auroc, bootstrap
 from tracekit.trace import Step, Trace
 from tracekit_models.influence.train import HELD, VOICE, train
 
@@ -113,8 +113,7 @@ Measured = Callable[[Trace, Collection[int] | None], Influence]
 
 def auc_of(good: Sequence[float], bad: Sequence[float]) -> float:
     """Chance that a good one is above a bad one, ties count half."""
-    one, other = np.array(good)[:, None], np.array(bad)[None, :]
-    return float((one > other).mean() + 0.5 * (one == other).mean())
+    return auroc([*good, *bad], [True] * len(good) + [False] * len(bad))
 
 
 def interval(good: Sequence[float], bad: Sequence[float], groups: Sequence[str]) -> list[float]:

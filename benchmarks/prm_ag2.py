@@ -21,9 +21,9 @@ import numpy as np
 from tracekit.ingest.pipeline import load
 from tracekit.prm.answers import final_answer
 from tracekit.prm.model import COLUMNS
-from tracekit.stats import Estimate, bootstrap, calibration
+from tracekit.stats import Estimate, auroc, bootstrap, calibration
 from tracekit.trace import Trace
-from tracekit_models.prm.crossfit import OutOfFold, Predict, at_share, auroc, networks, out_of_fold
+from tracekit_models.prm.crossfit import OutOfFold, Predict, at_share, networks, out_of_fold
 from tracekit_models.prm.data import Example, examples
 from tracekit_models.prm.linear import fit_linear, seen
 from tracekit_models.prm.losses import Loss

@@ -21,9 +21,9 @@ from tracekit.prm.model import Prm
 from tracekit.replay.sandbox.families.table import FAMILIES
 from tracekit.replay.sandbox.system import Sandbox
 from tracekit.replay.sandbox.topologies.table import TOPOLOGIES
-from tracekit.stats import calibration, wilson
+from tracekit.stats import auroc, calibration, wilson
 from tracekit.trace import Trace
-from tracekit_models.prm.crossfit import at_share, auroc
+from tracekit_models.prm.crossfit import at_share
 from tracekit_models.prm.evaluation import SHARES, interval
 
 STRANGERS = (

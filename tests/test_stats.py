@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracekit.stats import bootstrap, calibration, mcnemar, mean, student_quantile, wilson
+from tracekit.stats import auroc, bootstrap, calibration, mcnemar, mean, student_quantile, wilson
 
 
 # Newcombe 1998, Statistics in Medicine 17:857, Table I, method 3 (score, no continuity correction).
@@ -115,6 +115,24 @@ def test_bootstrap_refuses():
 def test_bootstrap_stays_within_the_values(values):
     found = bootstrap(values, repeats=50)
     assert min(values) - 1e-12 <= found.low <= found.high <= max(values) + 1e-12
+
+
+@given(st.lists(st.tuples(st.sampled_from([-1.5, 0.0, 0.1, 0.3, 7.0]), st.booleans())))
+def test_auroc_counts_pairs(cases):
+    """As it is defined: every pair of a good and a bad case, ties by half, to the last bit."""
+    good = [score for score, fine in cases if fine]
+    bad = [score for score, fine in cases if not fine]
+    found = auroc([score for score, _ in cases], [fine for _, fine in cases])
+    if not good or not bad:
+        assert math.isnan(found)
+    else:
+        won = sum((one > other) + (one == other) / 2 for one in good for other in bad)
+        assert found == won / (len(good) * len(bad))
+
+
+def test_auroc_refuses_what_does_not_match():
+    with pytest.raises(ValueError, match="3,"):
+        auroc([1.0, 2.0, 3.0], [True, False])
 
 
 def test_calibration_by_hand():

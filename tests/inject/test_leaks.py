@@ -2,13 +2,12 @@
 
 import random
 
-import numpy as np
 import pytest
 
 from tracekit.inject.card import card, write_card
 from tracekit.inject.card_parts import counted
 from tracekit.inject.dataset import read_manifest, read_rows
-from tracekit.inject.leaks import BOUND, FEWEST, SIGHTS, Sample, auc, auc_out_of_fold, report
+from tracekit.inject.leaks import BOUND, FEWEST, SIGHTS, Sample, auc_out_of_fold, report
 from tracekit.inject.modes import MODES
 from tracekit.inject.rows import COLUMNS
 from tracekit.store import encode
@@ -30,12 +29,6 @@ def samples(give_away, n=200):
 
 def chat(rng):
     return " ".join(rng.choices(WORDS, k=8))
-
-
-def test_the_area_is_the_share_of_pairs_in_order():
-    """By hand: 3 over 2 and 1, 1 ties with 1 and is below 2: (1 + 1 + 0.5 + 0) / 4."""
-    assert auc(np.array([True, True, False, False]), np.array([3.0, 1.0, 2.0, 1.0])) == 0.625
-    assert np.isnan(auc(np.array([True]), np.array([1.0])))
 
 
 def test_a_word_that_gives_it_away_is_found():

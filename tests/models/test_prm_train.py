@@ -12,8 +12,9 @@ from tracekit.errors import InputError, UsageError  # noqa: E402
 from tracekit.prm.network import Shape, advance, start  # noqa: E402
 from tracekit.prm.targets import COLUMNS, Target, read_targets, write_targets  # noqa: E402
 from tracekit.replay.sandbox.system import Sandbox  # noqa: E402
+from tracekit.stats import auroc  # noqa: E402
 from tracekit_models.prm.calibration import platt  # noqa: E402
-from tracekit_models.prm.crossfit import at_share, auroc, deal, networks, out_of_fold  # noqa: E402
+from tracekit_models.prm.crossfit import at_share, deal, networks, out_of_fold  # noqa: E402
 from tracekit_models.prm.data import examples, scale_of, state_of  # noqa: E402
 from tracekit_models.prm.losses import Loss, loss_of  # noqa: E402
 from tracekit_models.prm.network import ValueNetwork  # noqa: E402

@@ -21,7 +21,7 @@ import numpy as np
 
 from tracekit.inject.modes import MODES
 from tracekit.optional import require
-from tracekit.stats import Estimate
+from tracekit.stats import Estimate, auroc
 from tracekit.store import decode_trace
 from tracekit.trace import Step, Trace
 
@@ -235,28 +235,9 @@ def auc_out_of_fold(samples: Sequence[Sample], sees: Sight, seed: int = 0) -> Es
     drawn = []
     for _ in range(DRAWS):
         at = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
-        drawn.append(auc(y[at], scores[at]))
+        drawn.append(auroc(scores[at], y[at]))
     low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return Estimate(auc(y, scores), float(low), float(high))
-
-
-def auc(y: np.ndarray, scores: np.ndarray) -> float:
-    """Share of (struck, other) pairs in which the struck one scores higher, ties a half.
-
-    `y` bool and `scores` float, both of shape (n,); nan where one kind is missing. Source: Hanley
-    and McNeil, Radiology 143 (1982) 29: the area is the Mann-Whitney statistic.
-
-    >>> auc(np.array([True, False, True]), np.array([2.0, 1.0, 1.0]))
-    0.75
-    """
-    positive = int(y.sum())
-    negative = len(y) - positive
-    if not positive or not negative:
-        return float("nan")
-    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(count) - (count - 1) / 2
-    above = ranks[place][y].sum() - positive * (positive + 1) / 2
-    return float(above / (positive * negative))
+    return Estimate(auroc(scores, y), float(low), float(high))
 
 
 def _scores(samples: Sequence[Sample], sees: Sight) -> np.ndarray:

@@ -57,21 +57,6 @@ def out_of_fold(found: Sequence[Example], predict: Predict, folds: int, seed: in
     return OutOfFold(logits, _calibrated(found, logits, fold), fold)
 
 
-def auroc(scores: Sequence[float] | np.ndarray, good: Sequence[bool] | np.ndarray) -> float:
-    """Chance that a good run scores above a bad one, ties by half (Hanley and McNeil 1982).
-
-    >>> auroc([0.9, 0.4, 0.4, 0.1], [True, True, False, False])
-    0.875
-    """
-    x, y = np.asarray(scores, dtype=float), np.asarray(good, dtype=bool)
-    if y.all() or not y.any():
-        return float("nan")
-    order = np.sort(x)
-    rank = (np.searchsorted(order, x, "left") + np.searchsorted(order, x, "right") + 1) / 2
-    n = int(y.sum())
-    return float((rank[y].sum() - n * (n + 1) / 2) / (n * (len(y) - n)))
-
-
 def at_share(values: np.ndarray, share: float) -> float:
     """The value after that share of the steps, rounded up; entry 0 stands before the first."""
     return float(values[int(np.ceil(share * (len(values) - 1)))])

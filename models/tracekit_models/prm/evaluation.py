@@ -10,10 +10,10 @@ import numpy as np
 from tracekit.errors import UsageError
 from tracekit.prm.model import Prm
 from tracekit.prm.targets import Target
-from tracekit.stats import Estimate, calibration
+from tracekit.stats import Estimate, auroc, calibration
 from tracekit.trace import Trace
 from tracekit.version import __version__
-from tracekit_models.prm.crossfit import at_share, auroc, networks, out_of_fold
+from tracekit_models.prm.crossfit import at_share, networks, out_of_fold
 from tracekit_models.prm.data import Example, examples
 from tracekit_models.prm.train import Progress, Recipe, fit_model
 
