@@ -104,6 +104,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """None = as the recipe holds them."""
     share: float = 1.0
     """Of the shape's runs a step: 1 over the number of GPUs for strong scaling."""
+    graph: bool = False
+    """Whether tracekit draws the answers, by CUDA graphs, or transformers does."""
     compiled: bool = False
     """Whether generation is compiled, which TRL switches off."""
     settings: dict[str, Any] = {}
@@ -115,8 +117,13 @@ def variants(gpus: int) -> list[Variant]:
     small, real = "scratch", "qwen3-0.6b"
     if gpus > 1:
         return [
-            Variant(name=f"{name}, {kind}", shape=shape, lora=lora, share=share)
-            for name, shape, lora in (("tracekit", small, False), ("tracekit, adapter", real, True))
+            Variant(name=f"{name}, {kind}", shape=shape, lora=lora, share=share, graph=graph)
+            for name, shape, lora, graph in (
+                ("tracekit", small, False, False),
+                ("tracekit, adapter", real, True, False),
+                ("tracekit, by graph", small, False, True),
+                ("tracekit, adapter, by graph", real, True, True),
+            )
             for kind, share in (("weak", 1.0), ("strong", 1 / gpus))
         ]
     whole = SHAPES[small].runs  # parts of 8 answers in a step
@@ -132,6 +139,8 @@ def variants(gpus: int) -> list[Variant]:
         Variant(name="+ activations kept", shape=small, tracekit=False, settings=plain),
         Variant(name="tracekit", shape=small),
         Variant(name="tracekit, adapter", shape=real, lora=True),
+        Variant(name="tracekit, by graph", shape=small, graph=True),
+        Variant(name="tracekit, adapter, by graph", shape=real, lora=True, graph=True),
         Variant(name="TRL defaults", shape=real, tracekit=False),
         Variant(name="tracekit, static cache", shape=small, settings=static),
         Variant(name="tracekit, bfloat16 weights", shape=small, weights="bf16"),
@@ -297,6 +306,7 @@ def _trainer(
     how = Grpo(
         steps=given.warmup + given.steps, rate=1e-6, group=shape.group, batch=runs,
         micro=min(shape.micro, runs * shape.group // gpus), completion=length,
+        draw="graph" if variant.graph else "generate",
     )  # fmt: skip
     recipe = Recipe(
         name="speed", base="none", grpo=how, checkpointing=False,
@@ -413,11 +423,10 @@ WORDS = tuple(
 
 def _tiny() -> list[Variant]:
     """Every path once, at toy size."""
-    static = {"cache_implementation": "static"}
     return [
         Variant(name="TRL defaults", shape="toy", tracekit=False),
         Variant(name="tracekit", shape="toy"),
-        Variant(name="tracekit, adapter, static cache", shape="toy", lora=True, settings=static),
+        Variant(name="tracekit, adapter, by graph", shape="toy", lora=True, graph=True),
     ]
 
 

@@ -46,7 +46,7 @@ def test_it_trains_and_writes_one_object(script, tmp_path):
     out = tmp_path / "speed.json"
     script.main(["--tiny", "--steps", "1", "--only", "toy: tracekit", "--out", str(out)])
     rows = json.loads(out.read_bytes())["variants"]
-    assert [row["name"] for row in rows] == ["tracekit", "tracekit, adapter, static cache"]
+    assert [row["name"] for row in rows] == ["tracekit", "tracekit, adapter, by graph"]
     for row in rows:
         assert "failed" not in row
         assert row["answers_per_step"] == 4

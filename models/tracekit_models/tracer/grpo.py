@@ -17,6 +17,7 @@ from tracekit.trace import Trace
 from tracekit_models.tracer import rewards
 from tracekit_models.tracer.clip import ShrinkingClip
 from tracekit_models.tracer.data import Sample, grpo_row, ordered
+from tracekit_models.tracer.draw import by_graph
 from tracekit_models.tracer.loop import adapter, common, finish, resumable
 from tracekit_models.tracer.recipe import Grpo, Recipe
 
@@ -61,6 +62,8 @@ def trainer_of(
     """
     how = recipe.grpo
     assert how is not None
+    if how.draw == "graph":
+        by_graph(model)
     named = reward_functions(how)
     settings = {**_settings(recipe, how), **more}
     clip = ShrinkingClip(how.clip, how.clip_floor)

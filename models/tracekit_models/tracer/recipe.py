@@ -82,6 +82,8 @@ class Grpo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     completion: Positive = 1024
     """Most tokens of an answer."""
     temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    draw: Literal["generate", "graph"] = "generate"
+    """How answers are drawn: by transformers, or each prompt once and a token by one CUDA graph."""
     beta: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Weight of the KL term; 0 = none, and no reference model."""
     clip: Share = 0.2
