@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,27 @@ def documents(source: OpenSource) -> Iterator[Document | Problem]:
             yield from read_line(source, line)
     else:
         yield from (_held(source, item) for item in _whole(source))
+
+
+class Entry(NamedTuple):
+    """One of the values that a file lists, or a document that is one itself."""
+
+    document: Document
+    value: Any
+    where: str
+    """Pointer to it in the document, such as `/3`; empty = it is the document."""
+
+
+def listed(source: OpenSource) -> Iterator[Entry | Problem]:
+    """Every document of a file, or the values in it where it is a list."""
+    for document in documents(source):
+        if isinstance(document, Problem):
+            yield document
+        elif isinstance(document.value, list):
+            for position, value in enumerate(document.value):
+                yield Entry(document, value, f"/{position}")
+        else:
+            yield Entry(document, document.value, "")
 
 
 def read_line(source: OpenSource, line: Line) -> Iterator[Document | Problem]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import add_message, is_message, note_prompt
-from tracekit.ingest.documents import Document, documents
+from tracekit.ingest.documents import Document, listed
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.sources import OpenSource
@@ -42,18 +42,16 @@ class AutoGen02Chat:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per problem; a file may list several."""
-        for document in documents(source):
-            if isinstance(document, Problem):
-                yield document
+        for entry in listed(source):
+            if isinstance(entry, Problem):
+                yield entry
                 continue
-            listed = isinstance(document.value, list)
-            for position, run in enumerate(document.value if listed else [document.value]):
-                where = f"/{position}" if listed else ""
-                if isinstance(run, dict) and isinstance(run.get("messages"), list):
-                    yield from _problem(source, self.name, document, run, where)
-                else:
-                    what = "there is no list of messages"
-                    yield source.problem(None, what, line=document.line)
+            document, run, where = entry
+            if isinstance(run, dict) and isinstance(run.get("messages"), list):
+                yield from _problem(source, self.name, document, run, where)
+            else:
+                what = "there is no list of messages"
+                yield source.problem(None, what, line=document.line)
 
 
 def _problem(

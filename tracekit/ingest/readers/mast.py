@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import Turn, add_message, add_turn, turns
-from tracekit.ingest.documents import Document, documents
+from tracekit.ingest.documents import Document, listed
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.readers import hyperagent_log
@@ -49,17 +49,15 @@ class Mast:
         if source.head.startswith(_SHEET):
             yield source.skip_file("a sheet of annotations without traces")
             return
-        for document in documents(source):
-            if isinstance(document, Problem):
-                yield document
+        for entry in listed(source):
+            if isinstance(entry, Problem):
+                yield entry
                 continue
-            listed = isinstance(document.value, list)
-            for position, run in enumerate(document.value if listed else [document.value]):
-                if isinstance(run, dict) and isinstance(run.get("trajectory"), str | list | dict):
-                    where = f"/{position}" if listed else ""
-                    yield from _run(source, run, document, where)
-                else:
-                    yield source.problem(None, "there is no trajectory", line=document.line)
+            document, run, where = entry
+            if isinstance(run, dict) and isinstance(run.get("trajectory"), str | list | dict):
+                yield from _run(source, run, document, where)
+            else:
+                yield source.problem(None, "there is no trajectory", line=document.line)
 
 
 def _run(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import add_message, is_message, note_prompt
-from tracekit.ingest.documents import Document, documents
+from tracekit.ingest.documents import Document, listed
 from tracekit.ingest.meters import as_number
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_items
@@ -41,17 +41,15 @@ class TauBench:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per record."""
-        for document in documents(source):
-            if isinstance(document, Problem):
-                yield document
+        for entry in listed(source):
+            if isinstance(entry, Problem):
+                yield entry
                 continue
-            listed = isinstance(document.value, list)
-            for position, record in enumerate(document.value if listed else [document.value]):
-                pointer = f"/{position}" if listed else ""
-                if isinstance(record, dict) and isinstance(record.get("traj"), list):
-                    yield from _record(source, self.name, record, document, pointer)
-                else:
-                    yield source.problem(None, "there is no trajectory", line=document.line)
+            document, record, pointer = entry
+            if isinstance(record, dict) and isinstance(record.get("traj"), list):
+                yield from _record(source, self.name, record, document, pointer)
+            else:
+                yield source.problem(None, "there is no trajectory", line=document.line)
 
 
 def _record(

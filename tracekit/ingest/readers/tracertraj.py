@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
-from tracekit.ingest.documents import Document, documents
+from tracekit.ingest.documents import Document, listed
 from tracekit.ingest.parts import as_text, read_content
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.sources import OpenSource
@@ -46,20 +46,16 @@ class TracerTraj:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per row; a file of one list holds several rows."""
-        for document in documents(source):
-            if isinstance(document, Problem):
-                yield document
+        for entry in listed(source):
+            if isinstance(entry, Problem):
+                yield entry
                 continue
-            listed = isinstance(document.value, list)
-            if document.value == []:
-                yield source.skip_file("the list of runs is empty", line=document.line)
-            for position, row in enumerate(document.value if listed else [document.value]):
-                pointer = f"/{position}/history" if listed else "/history"
-                if isinstance(row, dict) and isinstance(row.get("history"), list):
-                    yield from _trace(source, self.name, row, pointer, document)
-                else:
-                    what = "there is no list of steps under `history`"
-                    yield source.problem(None, what, line=document.line)
+            document, row, where = entry
+            if isinstance(row, dict) and isinstance(row.get("history"), list):
+                yield from _trace(source, self.name, row, f"{where}/history", document)
+            else:
+                what = "there is no list of steps under `history`"
+                yield source.problem(None, what, line=document.line)
 
 
 def _trace(

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import is_message
-from tracekit.ingest.documents import Document, documents
+from tracekit.ingest.documents import Document, listed
 from tracekit.ingest.meters import as_number
 from tracekit.ingest.parts import as_text, maybe_json, read_content
 from tracekit.ingest.peek import peek_items
@@ -40,17 +40,15 @@ class TransformersAgents:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per question."""
-        for document in documents(source):
-            if isinstance(document, Problem):
-                yield document
+        for entry in listed(source):
+            if isinstance(entry, Problem):
+                yield entry
                 continue
-            listed = isinstance(document.value, list)
-            for position, run in enumerate(document.value if listed else [document.value]):
-                pointer = f"/{position}" if listed else ""
-                if isinstance(run, dict) and _MARKS & run.keys():
-                    yield from _run(source, self.name, run, document, pointer)
-                else:
-                    yield source.problem(None, "this is not a result", line=document.line)
+            document, run, pointer = entry
+            if isinstance(run, dict) and _MARKS & run.keys():
+                yield from _run(source, self.name, run, document, pointer)
+            else:
+                yield source.problem(None, "this is not a result", line=document.line)
 
 
 def _run(
@@ -59,8 +57,8 @@ def _run(
     build = Builder(source, format, framework="transformers.agents")
     agent = as_text(run.get("agent_name")) or "agent"
     steps = maybe_json(run.get("intermediate_steps"))
-    listed = steps if isinstance(steps, list) else []
-    for raw, logged in source.records(listed, f"{pointer}/intermediate_steps", document.line):
+    thought = steps if isinstance(steps, list) else []
+    for raw, logged in source.records(thought, f"{pointer}/intermediate_steps", document.line):
         item = _pair(maybe_json(logged))
         if not isinstance(item, dict):
             yield source.problem(raw, "a step is not an object")
@@ -78,7 +76,7 @@ def _run(
         else:
             _turn(build, agent, item, raw)
     prediction = as_text(run.get("prediction")) or None
-    if not listed and prediction is not None:
+    if not thought and prediction is not None:
         where = f"{pointer}/prediction" if document.line is None else f"{document.line}:{pointer}"
         source.see(where)
         build.add(agent, prediction, Raw(record=where, line=document.line), kind="final")

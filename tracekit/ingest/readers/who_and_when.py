@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
-from tracekit.ingest.documents import Document, documents
+from tracekit.ingest.documents import Document, listed
 from tracekit.ingest.parts import as_text, read_content
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.sources import OpenSource
@@ -44,18 +44,16 @@ class WhoAndWhen:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per run; a file holds one, or lists several."""
-        for document in documents(source):
-            if isinstance(document, Problem):
-                yield document
+        for entry in listed(source):
+            if isinstance(entry, Problem):
+                yield entry
                 continue
-            listed = isinstance(document.value, list)
-            for position, run in enumerate(document.value if listed else [document.value]):
-                if isinstance(run, dict) and isinstance(run.get("history"), list):
-                    where = f"/{position}" if listed else ""
-                    yield from self._trace(source, run, document, where)
-                else:
-                    what = "there is no list of steps under `history`"
-                    yield source.problem(None, what, line=document.line)
+            document, run, where = entry
+            if isinstance(run, dict) and isinstance(run.get("history"), list):
+                yield from self._trace(source, run, document, where)
+            else:
+                what = "there is no list of steps under `history`"
+                yield source.problem(None, what, line=document.line)
 
     def _trace(
         self, source: OpenSource, record: dict[str, Any], document: Document, where: str
