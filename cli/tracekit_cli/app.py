@@ -33,6 +33,7 @@ COMMANDS = (
     "rollouts",
     "replay",
     "debug",
+    "retry",
     "sandbox",
     "push",
     "pull",
@@ -46,9 +47,6 @@ COMMANDS = (
 )
 """Every command, in the order of the help; each is `tracekit_cli/commands/NAME.py:command`, or
 `...:app` for a group of commands."""
-
-CONFIGURED = ("attribute", "gate", "export", "eval")
-"""Commands that take defaults from the project's configuration."""
 
 EPILOG = """Exit codes: 0 clean, 1 a gate was hit, 2 usage, 3 some input unreadable, 4 something
 needed is missing, 130 interrupted. Data goes to stdout, everything else to stderr.
@@ -134,8 +132,12 @@ def root(
     Point it at a folder of logs of multi-agent LLM systems: formats are detected, runs that failed
     are explained. Start with `tracekit demo`, go on with `tracekit attribute YOUR_LOGS/`.
     """
-    if config is None and context.invoked_subcommand not in CONFIGURED:
+    name = context.invoked_subcommand
+    command = context.command.get_command(context, name) if name in COMMANDS else None
+    if command is None:
         return
     from tracekit_cli import defaults  # after the short answers: it loads the library
 
-    context.default_map = defaults.default_map(defaults.found(config).config)
+    if config is not None or defaults.is_configured(command):
+        found = context.obj = defaults.found(config)
+        context.default_map = {name: defaults.default_map(name, command, found)}

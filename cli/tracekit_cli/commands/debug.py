@@ -17,27 +17,22 @@ from tracekit.analyzers.intervene.diagnose import Plan, diagnose, plan_of
 from tracekit.analyzers.intervene.loop import fresh_tasks, improve
 from tracekit.analyzers.intervene.types import Diagnosis, Finding, Round, Session
 from tracekit.context import Context
-from tracekit.errors import InputError, TracekitError
-from tracekit.ingest.pipeline import Ingest
 from tracekit.inject.tasks import read_tasks
 from tracekit.protocols import Repairable, Replayable
 from tracekit.report import interventions
 from tracekit.trace import Task, Trace
 from tracekit_cli import options
 from tracekit_cli.calls import Calls
+from tracekit_cli.failures import RunOption, SystemOption, failed_runs
 from tracekit_cli.grouped import grouped
 from tracekit_cli.means import Means, opened
-from tracekit_cli.output import emit_json, note, report_problems, show
+from tracekit_cli.output import emit_json, note, show
 from tracekit_cli.progress import bar
 
 DEFAULTS = Plan()
 DETAIL = 3
 """Runs that are shown one by one; of more there is one row each."""
 
-SystemOption = Annotated[
-    str, typer.Option(metavar="MODULE:FACTORY", help="What makes the system that ran them.")
-]
-RunOption = Annotated[str | None, typer.Option(metavar="ID", help="Only this run.")]
 MethodOption = Annotated[
     str, typer.Option("--method", "-m", metavar="NAME", help="Who suspects steps, from one log.")
 ]
@@ -117,7 +112,7 @@ def command(
     with opened(Context(seed=seed), Means(system=system, calls=asking, model=model)) as context:
         team = context.system
         assert team is not None  # `opened` loads it, or raises
-        failures, seen, code = _failures(logs, run, team)
+        failures, seen, code = failed_runs(logs, run, team)
         found = _diagnosed(failures[:most], team, context, plan, quiet=quiet)
         told = _tasks(team, seen, tasks) if fresh else iter(())
         turns = improve(team, found, told, context, plan, fresh=fresh, rounds=rounds, most=most)
@@ -133,29 +128,6 @@ def command(
         write_html(html, session, by_id)
         note(f"wrote {html}", quiet=quiet)
     raise typer.Exit(code)
-
-
-def _failures(
-    logs: list[str], run: str | None, system: Replayable
-) -> tuple[list[Trace], list[Trace], int]:
-    """Runs that failed, by the log or else by the system's check; all runs; the exit code."""
-    ingest = Ingest(logs)
-    seen = [trace for trace in ingest.traces() if run in (None, trace.id)]
-    code = report_problems([problem for file in ingest.files for problem in file.problems])
-    if not seen:
-        raise InputError(f"no run {run or ''} in {', '.join(logs)}; `tracekit ingest` says why")
-    checked = [trace if trace.failed is not None else _checked(trace, system) for trace in seen]
-    if unknown := sum(trace.failed is None for trace in checked):
-        note(f"tracekit: how {unknown} of {len(seen)} runs ended, neither log nor system say")
-    return [trace for trace in checked if trace.failed], seen, code
-
-
-def _checked(trace: Trace, system: Replayable) -> Trace:
-    """The run with what the system says of its end, where it knows the task."""
-    try:
-        return msgspec.structs.replace(trace, outcome=system.check(trace))
-    except TracekitError:
-        return trace
 
 
 def _diagnosed(

@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from tracekit import stats
 from tracekit.analyzers.intervene.corrections import untold
 from tracekit.attribution import Attribution, Suspect
 from tracekit.context import Context
@@ -23,6 +24,7 @@ from tracekit.inject.strategies import given
 from tracekit.protocols import Advisable, Analyzer, Batched, Replayable
 from tracekit.replay.types import Advice, Attempt, Checkpoint, Intervention
 from tracekit.signals.roles import charged
+from tracekit.stats import Estimate
 from tracekit.trace import Message, Outcome, Trace
 
 LONGEST = 600
@@ -98,6 +100,19 @@ def _ended(system: Replayable, trace: Trace) -> Trace:
 
 def _untold(trace: Trace) -> Trace:
     return msgspec.structs.replace(trace, outcome=Outcome(answer=trace.outcome.answer))
+
+
+def shares(histories: Sequence[History], rounds: int) -> tuple[Estimate, ...]:
+    """Share of the tasks solved after each round; raises `ValueError` without tasks."""
+    solved = [sum(one.solved(number) for one in histories) for number in range(1, rounds + 1)]
+    return tuple(stats.wilson(count, len(histories)) for count in solved)
+
+
+def gain(ours: Sequence[History], others: Sequence[History], rounds: int) -> Estimate:
+    """Solved after so many rounds less the same of other attempts at the same tasks, paired."""
+    ends = [(a.solved(rounds), b.solved(rounds)) for a, b in zip(ours, others, strict=True)]
+    gained, lost = sum(a and not b for a, b in ends), sum(b and not a for a, b in ends)
+    return stats.paired_difference(gained, lost, len(ends))
 
 
 def again(system: Replayable, attempts: Sequence[Attempt], start: str, seed: int) -> Trace:

@@ -1,4 +1,4 @@
-"""What debugging by intervention deals in: trials, hypotheses about them, and what became of those."""
+"""What debugging by intervention deals in: trials, hypotheses, what became of them, and of retries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tracekit.replay.types import Intervention, Repair
+from tracekit.replay.types import Advice, Intervention, Repair
 from tracekit.stats import Estimate
 
 Finding = Literal["validated", "partially validated", "refuted", "inconclusive"]
@@ -16,6 +16,8 @@ SCHEMA = "tracekit/diagnosis/1"
 """Name and version of the schema of a `Diagnosis`."""
 SESSION = "tracekit/debug/1"
 """Name and version of the schema of a `Session`."""
+FEEDBACK = "tracekit/retry/1"
+"""Name and version of the schema of `Feedback`."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -163,6 +165,38 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag
     """Replays made of recorded runs."""
     rounds: tuple[Round, ...] = ()
     """Repairs and what they are worth; one round, unless more were asked for."""
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """What became of one failed task."""
+
+    trace_id: str
+    """`id` of its first run."""
+    advice: tuple[Advice | None, ...]
+    """What was said before each further attempt; null = nothing."""
+    solved: tuple[bool, ...]
+    """Whether it was solved after each round."""
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=FEEDBACK):
+    """Everything that `tracekit retry` found out, as it prints it in JSON."""
+
+    system: str
+    """`module:factory` of the system."""
+    method: str
+    """Who gave advice."""
+    start: str
+    """Where attempts start: `beginning` or `step`."""
+    seed: int
+    """Seed of every random choice."""
+    runs: tuple[Retried, ...]
+    """One for each failed run, in the order of the logs."""
+    solved: tuple[Estimate, ...]
+    """Share of them that is solved after each round."""
+    plain: tuple[Estimate, ...] = ()
+    """The same of retries with the same seeds and no advice; empty where there were none."""
+    gain: Estimate | None = None
+    """The last of `solved` less the last of `plain`, paired."""
 
 
 def percent(share: float) -> str:

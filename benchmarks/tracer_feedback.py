@@ -1,0 +1,364 @@
+"""What a verdict is worth as feedback: failed teams of the sandbox try again, up to three times.
+
+    python benchmarks/tracer_feedback.py --out out/feedback
+    python benchmarks/tracer_feedback.py --out out/feedback --methods tracer --model my-tracer/final
+    python benchmarks/tracer_feedback.py --out out/feedback --blind
+    python benchmarks/tracer_feedback.py --out out/feedback --methods ""
+
+The first three write one JSONL file for each method, and then, as the last, print the tables of
+docs/benchmarks.md from all files that are there. Teams are those of prm_tasks.json, whose skills
+were fixed for a single run that solves about half; tasks have other numbers. A case is a task whose
+first run failed, each question once. All methods get the same cases, rounds and seeds.
+
+Who advises: `none` (plain retries), `random`, `constant` (the step that solves most on as many
+other cases, of the first eight), any method that needs one log, `tracer`, `oracle` (the decisive
+step by replays with the system's corrections, on other seeds; the earliest wrong one where no
+single step decides) and `rewind` (the oracle's step, but nobody is told: what it is worth to go
+back there). With --blind nobody knows how an attempt ended: successes are tried again as well, and
+the last attempt counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tracekit import registry, stats
+from tracekit.analyzers.intervene.branches import Branches
+from tracekit.analyzers.intervene.diagnose import right_steps
+from tracekit.analyzers.intervene.feedback import (
+    Adviser,
+    History,
+    Rules,
+    by_method,
+    in_rounds,
+    silent,
+)
+from tracekit.context import Context
+from tracekit.folds import question_key
+from tracekit.inject.labels import corrections, decide
+from tracekit.inject.replays import Replays
+from tracekit.inject.types import Injected
+from tracekit.replay.sandbox.system import Sandbox
+from tracekit.replay.types import Advice
+from tracekit.stats import Estimate
+from tracekit.trace import Trace
+
+TEAMS = json.loads(Path(__file__).with_name("prm_tasks.json").read_text())
+METHODS = "none,random,constant,compact,rewind,oracle"
+CONSTANTS = range(8)
+ROUNDS = 3
+OTHER = 1_000
+"""Added to the seed of the cases: the seed of those that the constant is chosen on."""
+SYSTEM = Sandbox()
+"""Resumes the runs of every team: a run says what team made it."""
+
+
+class Setting(msgspec.Struct, frozen=True, order=True):
+    """One way to try again."""
+
+    habit: float
+    start: Any
+    told: bool
+
+    @property
+    def rules(self) -> Rules:
+        """The same for the library."""
+        return Rules(rounds=ROUNDS, start=self.start, told=self.told)
+
+
+# --- cases ---------------------------------------------------------------------------------------
+
+
+def first_runs(habit: float, seed: int) -> Iterator[Trace]:
+    """First runs of all teams in turn, each question once."""
+    teams = [
+        Sandbox(family, topology, difficulty=TEAMS["difficulty"], skill=skill, habit=habit)
+        for family, row in TEAMS["skill"].items()
+        for topology, skill in row.items()
+    ]
+    tasks = [team.tasks(seed) for team in teams]
+    seen = set()
+    for number, (team, asked) in enumerate(cycle(zip(teams, tasks, strict=True))):
+        run = team.run(next(asked), number)
+        if (key := question_key(run)) not in seen:
+            seen.add(key)
+            yield run
+
+
+def cases(habit: float, seed: int, count: int, known: frozenset[str] = frozenset()) -> list[Trace]:
+    """The first failures whose questions are not known."""
+    new = (run for run in first_runs(habit, seed) if question_key(run) not in known)
+    return list(islice((run for run in new if run.failed), count))
+
+
+def trained_on(model: Path | None) -> frozenset[str]:
+    """Keys of the questions that a model was trained on, where its folder says so."""
+    if model is None:
+        return frozenset()
+    file = model / "questions.json"
+    if not file.exists():
+        print(f"{file}: not there; nobody can tell which cases are new to it", file=sys.stderr)
+        return frozenset()
+    return frozenset(json.loads(file.read_text()))
+
+
+# --- who advises ---------------------------------------------------------------------------------
+
+
+def constant(step: int) -> Adviser:
+    """Always the same step, the last one of a shorter run."""
+    method = registry.get("analyzers", "constant")
+    return by_method(method, Context(settings={"step": step}))
+
+
+def best_constant(setting: Setting, options: argparse.Namespace) -> int:
+    """The step that solves most, on other cases; a choice for each setting."""
+    told = msgspec.structs.replace(setting, told=True)
+    others = cases(setting.habit, options.seed + OTHER, options.cases)
+    solved = {
+        step: sum(
+            one.solved(ROUNDS) for one in in_rounds(SYSTEM, others, constant(step), told.rules)
+        )
+        for step in CONSTANTS
+    }
+    print(f"{setting}: solved by constant step {solved}", file=sys.stderr)
+    return max(solved, key=lambda step: (solved[step], -step))
+
+
+def true_slip(trace: Trace) -> Advice:
+    """The decisive step, the earliest wrong one where none decides alone."""
+    if trace.failed is None:
+        raise SystemExit("the oracle has to know which attempts failed: not with --blind")
+    replays = Replays(SYSTEM, trace, 1)
+    none = Injected(clean=trace, trace=trace, faults=(), interventions=(), manipulator="", seed=0)
+    found = decide(replays, list(corrections(SYSTEM, replays, none)))
+    if found and found[-1].low > 0:
+        step = found[-1].step
+    else:
+        branches = Branches(SYSTEM, trace, 1, 1)
+        right = right_steps(branches)
+        step = next((each for each in branches.steps() if each not in right), 0)
+    return Advice(agent=trace.steps[step].agent, step=step, by="oracle")
+
+
+def oracle(traces: Sequence[Trace]) -> list[Advice | None]:
+    """The true slips."""
+    return [true_slip(trace) for trace in traces]
+
+
+def rewind(traces: Sequence[Trace]) -> list[Advice | None]:
+    """The true slips, held against nobody."""
+    return [
+        None if slip is None else msgspec.structs.replace(slip, agent="")
+        for slip in remembered(oracle)(traces)
+    ]
+
+
+def tracer(options: argparse.Namespace) -> Adviser:
+    """The generative tracer of a folder, loaded once."""
+    from tracekit.analyzers.tracer.analyzer import DEFAULTS, Tracer
+    from tracekit_models.tracer.local import load
+
+    chosen = dict(each.partition("=")[::2] for each in options.set)
+    settings = {"batch": 64, **{name: json.loads(value) for name, value in chosen.items()}}
+    writer = load(str(options.model), {**DEFAULTS, **settings})
+    context = Context(seed=options.seed, settings={"model": str(options.model), **settings})
+    return by_method(Tracer(writer), context)
+
+
+def adviser(name: str, setting: Setting, options: argparse.Namespace) -> Adviser:
+    """Who advises in a setting."""
+    if name == "constant":
+        return constant(best_constant(setting, options))
+    fixed: dict[str, Adviser] = {"none": silent, "oracle": oracle, "rewind": rewind}
+    if name in fixed:
+        return fixed[name]
+    if name == "tracer":
+        return tracer(options)
+    return by_method(registry.get("analyzers", name), Context(seed=options.seed))
+
+
+MEMORY: dict[tuple[Adviser, bytes], Advice | None] = {}
+
+
+def remembered(advise: Adviser) -> Adviser:
+    """The same, asked once about each run: settings share their first ones."""
+
+    def asked(traces: Sequence[Trace]) -> list[Advice | None]:
+        keys = [msgspec.json.encode([t.task.id, t.outcome.status, t.steps]) for t in traces]
+        new = {key: t for key, t in zip(keys, traces, strict=True) if (advise, key) not in MEMORY}
+        for key, said in zip(new, advise(list(new.values())), strict=True):
+            MEMORY[advise, key] = said
+        return [MEMORY[advise, key] for key in keys]
+
+    return asked
+
+
+# --- measured ------------------------------------------------------------------------------------
+
+
+def measure(name: str, options: argparse.Namespace, out: Path) -> None:
+    """Write what became of every case in every setting, by one method."""
+    known, rows = trained_on(options.model), []
+    shared = (
+        None if name == "constant" else remembered(adviser(name, Setting(0, "step", True), options))
+    )
+    for habit in options.habits:
+        if options.blind:
+            new = (run for run in first_runs(habit, options.seed) if question_key(run) not in known)
+            runs = list(islice(new, options.cases))
+        else:
+            runs = cases(habit, options.seed, options.cases, known)
+        for start in options.starts:
+            if name == "rewind" and start == "beginning":  # the same as to say nothing
+                continue
+            setting, began = Setting(habit, start, not options.blind), time.perf_counter()
+            advise = shared or adviser(name, setting, options)
+            found = in_rounds(SYSTEM, runs, advise, setting.rules, options.seed)
+            rows += [row(name, setting, run, one) for run, one in zip(runs, found, strict=True)]
+            seconds = time.perf_counter() - began
+            print(f"{name}, {setting}: {seconds:.0f} s", file=sys.stderr, flush=True)
+    with out.open("w") as stream:
+        stream.writelines(json.dumps(each) + "\n" for each in rows)
+
+
+def row(name: str, setting: Setting, run: Trace, found: History) -> dict[str, Any]:
+    """One case: whether it was solved after each round, and what was said in each."""
+    said = [one.advice for one in found.attempts[:-1]]
+    return {
+        "method": name,
+        "setting": msgspec.to_builtins(setting),
+        "task": run.task.id,
+        "question": question_key(run),
+        "team": run.id.split("-")[:2],
+        "solved": [found.solved(number) for number in range(ROUNDS + 1)],
+        "said": [None if one is None else [one.agent, one.step] for one in said],
+    }
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+Rows = dict[str, dict[str, Any]]
+"""Task to what became of it."""
+
+
+def report(files: Sequence[Path]) -> None:
+    """A table for every setting."""
+    found: dict[Setting, dict[str, Rows]] = {}
+    for file in files:
+        for line in file.read_text().splitlines():
+            one = json.loads(line)
+            setting = msgspec.convert(one["setting"], Setting)
+            found.setdefault(setting, {}).setdefault(one["method"], {})[one["task"]] = one
+    for setting, methods in sorted(found.items(), key=lambda each: (not each[0].told, each[0])):
+        shared = set.intersection(*(set(rows) for rows in methods.values()))
+        kept = {
+            name: {task: rows[task] for task in sorted(shared)} for name, rows in methods.items()
+        }
+        table(setting, kept)
+
+
+def table(setting: Setting, methods: dict[str, Rows]) -> None:
+    """One row a method: solved after each round, against none and random, and what was named."""
+    where = "from the beginning" if setting.start == "beginning" else "from the step blamed"
+    what = "failed tasks" if setting.told else "tasks, nobody knows which failed"
+    count = len(next(iter(methods.values())))
+    print(f"\nHabit {setting.habit:g}, {where}; {count} {what}\n")
+    heads = [
+        "advice",
+        *(f"solved after {n}, %" for n in range(0 if not setting.told else 1, ROUNDS + 1)),
+    ]
+    heads += ["over none, points", "over random, points", "first: agent, %", "step, %"]
+    print(f"| {' | '.join(heads)} |\n{'| --- ' * len(heads)}|")
+    order = [*METHODS.split(",")[:-2], "tracer"]
+    last = ["rewind", "oracle"]
+    names = sorted(
+        methods, key=lambda n: (n in last, order.index(n) if n in order else len(order), n)
+    )
+    for name in names:
+        rows = methods[name]
+        cells = [name, *(share(rows, n) for n in range(0 if not setting.told else 1, ROUNDS + 1))]
+        cells += [
+            gain(rows, methods.get(other)) if other != name else "" for other in ("none", "random")
+        ]
+        cells += [hits(rows, methods.get("oracle"), part) for part in (0, 1)]
+        print(f"| {' | '.join(cells)} |")
+
+
+def share(rows: Rows, number: int) -> str:
+    """Solved after a round, with its interval by bootstrap over questions."""
+    return percent(_mean(rows, lambda one: one["solved"][number]))
+
+
+def gain(rows: Rows, others: Rows | None) -> str:
+    """Solved after the last round, less the same of others, case by case."""
+    if others is None:
+        return "-"
+    found = _mean(rows, lambda one: one["solved"][-1] - others[one["task"]]["solved"][-1])
+    return f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+
+
+def hits(rows: Rows, truth: Rows | None, part: int) -> str:
+    """How often the first advice names the oracle's agent (part 0), or its step (part 1)."""
+    if truth is None or all(one["said"][0] is None for one in rows.values()):
+        return "-"
+
+    def right(one: dict[str, Any]) -> bool:
+        said, true = one["said"][0], truth[one["task"]]["said"][0]
+        return said is not None and bool(said[part] == true[part])
+
+    return percent(_mean(rows, right))
+
+
+def _mean(rows: Rows, of: Callable[[dict[str, Any]], float]) -> Estimate:
+    values = [float(of(one)) for one in rows.values()]
+    return stats.bootstrap(values, [one["question"] for one in rows.values()])
+
+
+def percent(found: Estimate) -> str:
+    """A share with its interval, in per cent."""
+    return f"{100 * found.value:.1f} ({100 * found.low:.1f} to {100 * found.high:.1f})"
+
+
+def main() -> int:
+    """Measure what is asked for, then print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--methods", default=METHODS, help="comma-separated; empty = tables alone")
+    parser.add_argument("--model", type=Path, help="folder of the tracer")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=JSON", help="of the tracer"
+    )
+    parser.add_argument("--cases", type=int, default=300, help="failed tasks, over 25 teams")
+    parser.add_argument("--seed", type=int, default=930)
+    parser.add_argument("--habits", type=_numbers, default=[0.0, 0.8], metavar="A,B")
+    parser.add_argument("--starts", type=lambda t: t.split(","), default=["beginning", "step"])
+    parser.add_argument("--blind", action="store_true", help="nobody knows which attempts failed")
+    parser.add_argument("--out", type=Path, required=True, help="folder of JSONL files")
+    options = parser.parse_args()
+    if options.blind and options.methods == METHODS:
+        options.methods = "none,random,constant,compact"
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in filter(None, options.methods.split(",")):
+        end = "-blind" if options.blind else ""
+        measure(name, options, options.out / f"{name}{end}.jsonl")
+    report(sorted(options.out.glob("*.jsonl")))
+    return 0
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(each) for each in text.split(",")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
