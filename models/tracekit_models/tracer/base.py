@@ -7,7 +7,8 @@ sandbox and injector wrote: no text of anybody else goes into it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from transformers import (
     set_seed,
 )
 
+from tracekit_models.tracer.loop import processes
 from tracekit_models.tracer.recipe import Scratch
 
 END, PAD, START, STOP = "<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
@@ -116,9 +118,17 @@ def blocks(texts: Iterable[str], words: PreTrainedTokenizerBase, length: int) ->
     """The texts one after another, each ended, cut into equal blocks; what is left over is dropped."""
     (end,) = words(END, add_special_tokens=False)["input_ids"]
     stream: list[int] = []
-    for text in texts:
-        stream += [*words(text, add_special_tokens=False)["input_ids"], end]
+    for some in batched(texts, 1024):  # threads of the tokenizer share a batch
+        for ids in words(some, add_special_tokens=False)["input_ids"]:
+            stream += [*ids, end]
     return [stream[i : i + length] for i in range(0, len(stream) - length + 1, length)]
+
+
+def batched(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    """The texts in lists of `size`; the last may be shorter."""
+    source = iter(texts)
+    while some := list(islice(source, size)):
+        yield some
 
 
 class Blocks(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
@@ -154,7 +164,7 @@ def pretrain(
     arguments = TrainingArguments(
         output_dir=str(work),
         max_steps=scratch.steps,
-        per_device_train_batch_size=max(1, scratch.tokens // scratch.context),
+        per_device_train_batch_size=max(1, scratch.tokens // (scratch.context * processes())),
         learning_rate=scratch.rate,
         lr_scheduler_type="cosine",
         warmup_steps=max(1, scratch.steps // 50),
@@ -172,7 +182,9 @@ def pretrain(
     trainer = Trainer(model=model, args=arguments, train_dataset=Blocks(found))
     trainer.train(resume_from_checkpoint=bool(list(work.glob("checkpoint-*"))))
     trainer.save_model(str(out))
-    (out / "training_args.bin").unlink(missing_ok=True)  # a pickle
-    words.save_pretrained(str(out))
-    shutil.rmtree(work)
+    if trainer.is_world_process_zero():
+        (out / "training_args.bin").unlink(missing_ok=True)  # a pickle
+        words.save_pretrained(str(out))
+        shutil.rmtree(work)
+    trainer.accelerator.wait_for_everyone()
     return out

@@ -12,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from peft import PeftModel
@@ -65,7 +65,7 @@ def make(
     out.mkdir(parents=True, exist_ok=True)
     folder = _base(recipe, traces, out, stage)
     model: PreTrainedModel | PeftModel
-    model, words = base.named(str(folder), recipe.precision)
+    model, words = base.named(str(folder), kept(recipe))
     skipped: list[str] = []
     found = _samples(recipe, traces, _counter(words), skipped)
     train, held = split(found, recipe.held_out, recipe.seed)
@@ -73,7 +73,7 @@ def make(
     if recipe.sft is not None:
         stage("supervised fine-tuning")
         sft.train(recipe, model, words, train, held, out / "sft", **more)
-        model, words = _trained(out / "sft", recipe)
+        model, words = trained(out / "sft", recipe)
         stages.append("sft")
     if recipe.grpo is not None:
         stage("training on rewards")
@@ -141,14 +141,24 @@ def _samples(
     return found
 
 
-def _trained(
+def kept(recipe: Recipe) -> Literal["bf16", "fp32"]:
+    """How weights are held while they are trained.
+
+    All weights are held in float32, whatever the products are computed in: bfloat16 keeps 8 bits, and
+    an update of 1e-6 to a weight of 0.02 would be rounded away. An adapter is float32 by itself, and
+    what it is put on stays as it is.
+    """
+    return "fp32" if recipe.lora is None else recipe.precision
+
+
+def trained(
     folder: Path, recipe: Recipe
 ) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase]:
     """The model of a finished stage; an adapter stays trainable."""
     if recipe.lora is None:
-        return base.named(str(folder), recipe.precision)
+        return base.named(str(folder), kept(recipe))
     origin = recipe.base if isinstance(recipe.base, str) else str(folder.parent / "base")
-    model, _ = base.named(origin, recipe.precision)
+    model, _ = base.named(origin, kept(recipe))
     return PeftModel.from_pretrained(model, str(folder), is_trainable=True), base.words_of(folder)
 
 

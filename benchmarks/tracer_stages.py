@@ -1,0 +1,399 @@
+"""Base, supervised fine-tuning, rewards, and the controls beside them, on failures never seen.
+
+    tracekit inject --n 20000 --natural --no-leaks --seed 7 -o out/injected
+    python benchmarks/tracer_stages.py prepare --data out/injected --out out/stages
+    python benchmarks/tracer_stages.py run --out out/stages --recipe models/recipes/scratch.yaml
+    python benchmarks/tracer_stages.py report --out out/stages
+
+One base is trained; then, for every seed, four arms: `sft` (stopped at its validation optimum),
+`grpo` from there, and two controls from there too. `continued` goes on with supervised training for
+as many passes through the model as GRPO makes; `rejection` draws as many answers as GRPO does, with
+its temperature, and is trained on the right ones as often as GRPO updates on an answer. All arms
+share the data, the split and the choice of weights by held-out questions.
+
+Three sets of failures that no stage has seen, base and tokenizer included: other questions in
+systems like those of training; the topology and the family of tasks named below, which are left out
+of training altogether. Answers are written greedily and read strictly; nothing is constrained, so
+that an answer that cannot be read is seen, and counts as wrong. Intervals draw whole questions, with
+all seeds of a case together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tracekit.eval.benchmarks.injected import place
+from tracekit.folds import question_key
+from tracekit.ingest.pipeline import load
+from tracekit.stats import bootstrap
+from tracekit.store import read_traces, write_traces
+from tracekit.trace import Label, Trace
+
+UNSEEN_TOPOLOGY, UNSEEN_FAMILY = "blackboard", "scheduling"
+"""Left out of training; the last of each list, settled before anything was trained."""
+HELD_OUT = 0.15
+"""Share of the questions that are kept for the first set."""
+CASES = 1000
+"""Most failures of each set."""
+SETS = ("questions", "topology", "family")
+ARMS = ("sft", "continued", "rejection", "grpo")
+VALIDATION = (384, 96)
+"""Held-out runs that supervised training and training on rewards stop by."""
+
+
+def prepare(given: argparse.Namespace) -> None:
+    """Split a data set: runs to train on, and three sets of failures to be judged by."""
+    parts: dict[str, list[Trace]] = {name: [] for name in ("train", *SETS)}
+    traces = [trace for path in given.data for trace in load(path)]
+    questions = sorted({question_key(trace) for trace in traces})
+    random.Random(0).shuffle(questions)
+    kept = set(questions[: round(HELD_OUT * len(questions))])
+    for trace in traces:
+        family, topology = place(trace)
+        new = (family == UNSEEN_FAMILY, topology == UNSEEN_TOPOLOGY)
+        if not any(new):
+            parts["questions" if question_key(trace) in kept else "train"].append(trace)
+        elif new == (True, False):
+            parts["family"].append(trace)
+        elif new == (False, True):
+            parts["topology"].append(trace)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for name, found in parts.items():
+        if name != "train":
+            found = _drawn([trace for trace in found if _label(trace)], given.cases)
+        print(name, write_traces(found, given.out / f"{name}.jsonl.gz"))
+
+
+def _label(trace: Trace) -> Label | None:
+    from tracekit_models.tracer.data import chosen
+
+    return chosen(trace)
+
+
+def _drawn(traces: list[Trace], most: int) -> list[Trace]:
+    return random.Random(1).sample(traces, min(most, len(traces)))
+
+
+def run(given: argparse.Namespace) -> None:
+    """Every stage of every seed as a process of its own, shared out over the GPUs that are there."""
+    given.out.mkdir(parents=True, exist_ok=True)
+    _wait([_start(given, "stage", "base", "--seed", "0", gpu=0)])
+    _all(given, ("sft",))
+    _all(given, tuple(arm for arm in ARMS if arm != "sft"))
+
+
+def _all(given: argparse.Namespace, arms: Sequence[str]) -> None:
+    gpus = max(1, given.gpus)
+    jobs = [(arm, seed) for arm in arms for seed in range(given.seeds)]
+    _wait(
+        [
+            _start(given, "stage", arm, "--seed", str(seed), gpu=number % gpus)
+            for number, (arm, seed) in enumerate(jobs)
+        ]
+    )
+
+
+def _start(given: argparse.Namespace, *words: str, gpu: int) -> tuple[str, subprocess.Popen[bytes]]:
+    command = [sys.executable, __file__, *words, "--out", str(given.out)]
+    command += ["--recipe", str(given.recipe), *(["--tiny"] if given.tiny else [])]
+    log = given.out / ("-".join(words[1:]).replace("---seed", "") + ".log")
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu), "OMP_NUM_THREADS": "4"}
+    with log.open("wb") as file:
+        started = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+    return log.name, started
+
+
+def _wait(started: Sequence[tuple[str, subprocess.Popen[bytes]]]) -> None:
+    failed = [name for name, process in started if process.wait()]
+    if failed:
+        raise SystemExit(f"failed, see the logs: {', '.join(failed)}")
+
+
+def stage(given: argparse.Namespace) -> None:
+    """One stage of one seed, and its answers to the three sets."""
+    started = time.perf_counter()
+    work = Work(given)
+    took: dict[str, float] = {}
+    folder = getattr(work, given.arm)(took)
+    took["stage"] = time.perf_counter() - started
+    if given.arm != "base":
+        work.judge(folder, given.arm)
+        took["judged"] = time.perf_counter() - started - took["stage"]
+    (folder / "took.json").write_bytes(msgspec.json.encode(took))
+
+
+class Work:
+    """The data of a seed as samples, and what each stage does with them."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        from tracekit_models.tracer.recipe import read
+
+        self.recipe = read(given.recipe, seed=given.seed)
+        self.more: dict[str, Any] = {}
+        self.tiny: bool = given.tiny
+        if given.tiny:
+            self.recipe = _tiny(self.recipe)
+            self.more["use_cpu"] = True
+        self.root: Path = given.out
+        self.out: Path = given.out / f"seed{given.seed}"
+        self.out.mkdir(parents=True, exist_ok=True)
+
+    def base(self, took: dict[str, float]) -> Path:
+        """The base of all seeds, from runs of training alone."""
+        from tracekit_models.tracer.base import pretrain
+        from tracekit_models.tracer.train import transcript
+
+        texts = [
+            text for run in read_traces(self.root / "train.jsonl.gz") for text in transcript(run)
+        ]
+        took["texts"] = len(texts)
+        return pretrain(
+            self.recipe.base,
+            texts,
+            self.root / "base",
+            precision=self.recipe.precision,
+            seed=0,
+            **({"use_cpu": True} if "use_cpu" in self.more else {}),
+        )
+
+    def sft(self, took: dict[str, float]) -> Path:
+        """Supervised fine-tuning of the base, stopped at its validation optimum."""
+        model, words = self._model(self.root / "base")
+        train, held = self._samples(words)
+        took["samples"] = len(train)
+        return self._supervised(self.recipe, model, words, train, held, "sft")
+
+    def grpo(self, took: dict[str, float]) -> Path:
+        """Training on rewards, from the weights of `sft`."""
+        from tracekit_models.tracer import grpo
+
+        model, words = self._model(self.out / "sft")
+        train, held = self._samples(words)
+        return grpo.train(
+            self.recipe, model, words, train, held[: VALIDATION[1]], self.out / "grpo", **self.more
+        )
+
+    def continued(self, took: dict[str, float]) -> Path:
+        """Supervised training goes on for as long as GRPO computes."""
+        assert self.recipe.sft
+        assert self.recipe.grpo
+        model, words = self._model(self.out / "sft")
+        train, held = self._samples(words)
+        # An answer costs GRPO one forward pass to be drawn and three passes' worth to be learnt from.
+        answers = self._answers() * 4 / 3
+        how = msgspec.structs.replace(
+            self.recipe.sft,
+            max_steps=max(1, round(answers / self.recipe.sft.batch)),
+            rate=self.recipe.sft.rate / 5,
+            patience=100,
+        )
+        took["steps"] = how.max_steps
+        recipe = msgspec.structs.replace(self.recipe, sft=how, seed=self.recipe.seed + 100)
+        return self._supervised(recipe, model, words, train, held, "continued")
+
+    def rejection(self, took: dict[str, float]) -> Path:
+        """Supervised training on the model's own right answers, as many drawn as GRPO draws."""
+        from tracekit_models.tracer.data import ordered
+        from tracekit_models.tracer.rejection import accepted
+
+        assert self.recipe.sft
+        assert self.recipe.grpo
+        model, words = self._model(self.out / "sft")
+        train, held = self._samples(words)
+        writer = self._writer(model, words, self.recipe.grpo.temperature)
+        runs = self.recipe.grpo.steps * self.recipe.grpo.batch
+        asked = (ordered(train, self.recipe.seed) * (runs // len(train) + 1))[:runs]
+        kept, drawn = accepted(writer, asked, self.recipe.grpo, self.recipe.seed)
+        took |= {"drawn": drawn, "kept": len(kept)}
+        how = msgspec.structs.replace(
+            self.recipe.sft,
+            max_steps=max(1, round(self._answers() / self.recipe.sft.batch)),
+            rate=self.recipe.sft.rate / 5,
+            patience=100,
+        )
+        recipe = msgspec.structs.replace(self.recipe, sft=how, seed=self.recipe.seed + 200)
+        model, words = self._model(self.out / "sft")
+        return self._supervised(recipe, model, words, kept, held, "rejection")
+
+    def judge(self, folder: Path, arm: str) -> None:
+        """Answers to every set, one line each, greedily."""
+        from tracekit_models.tracer.evaluate import score
+
+        model, words = self._model(folder)
+        writer = self._writer(model, words, 0.0)
+        for name in SETS:
+            runs = list(read_traces(self.root / f"{name}.jsonl.gz"))
+            found = score(writer, self._pages(runs, words), self.recipe.seed)
+            lines = b"".join(msgspec.json.encode(one) + b"\n" for one in found)
+            (self.out / f"{arm}-{name}.jsonl").write_bytes(lines)
+
+    def _supervised(
+        self, recipe: Any, model: Any, words: Any, train: Any, held: Any, name: str
+    ) -> Path:
+        from tracekit_models.tracer import sft
+
+        return sft.train(
+            recipe,
+            model,
+            words,
+            train,
+            held[: VALIDATION[0]],
+            self.out / name,
+            dataset_num_proc=None if self.tiny else 8,
+            **self.more,
+        )
+
+    def _answers(self) -> int:
+        how = self.recipe.grpo
+        assert how is not None
+        return how.steps * how.batch * how.group
+
+    def _model(self, folder: Path) -> tuple[Any, Any]:
+        from tracekit_models.tracer.base import named
+        from tracekit_models.tracer.train import kept
+
+        return named(str(folder), kept(self.recipe))
+
+    def _writer(self, model: Any, words: Any, temperature: float) -> Any:
+        import torch
+
+        from tracekit_models.tracer.local import Local
+
+        assert self.recipe.grpo is not None
+        settings = {
+            "batch": 512,
+            "constrained": False,
+            "temperature": temperature,
+            "max_tokens": self.recipe.grpo.completion,
+        }
+        if torch.cuda.is_available():
+            model = model.to("cuda", torch.bfloat16)
+        return Local(model, words, settings, "stages")
+
+    def _samples(self, words: Any) -> tuple[list[Any], list[Any]]:
+        from tracekit_models.tracer.data import split
+
+        runs = read_traces(self.root / "train.jsonl.gz")
+        found = self._pages((run for run in runs if _label(run)), words)
+        train, held = split(found, self.recipe.held_out, self.recipe.seed)
+        random.Random(self.recipe.seed).shuffle(held)
+        return train, held
+
+    def _pages(self, runs: Iterable[Trace], words: Any) -> list[Any]:
+        """One sample a run: what does not fit is cut, and windows are not used here."""
+        from tracekit_models.tracer.data import samples
+
+        def count(text: str) -> int:
+            return len(words(text, add_special_tokens=False)["input_ids"])
+
+        return list(samples(runs, self.recipe.prompt.budget, count))
+
+
+def _tiny(recipe: Any) -> Any:
+    """The recipe with a toy for a model and a few steps, for a CPU."""
+    replace = msgspec.structs.replace
+    return replace(
+        recipe,
+        base=replace(
+            recipe.base, vocabulary=600, hidden=32, layers=2, heads=2, kv_heads=1, feed_forward=64,
+            steps=2, tokens=recipe.base.context,
+        ),
+        precision="fp32",
+        prompt=replace(recipe.prompt, budget=1200),
+        sft=replace(recipe.sft, max_steps=2, batch=2, micro=2, evaluations=1),
+        grpo=replace(recipe.grpo, steps=1, batch=2, group=2, micro=4, completion=24, evaluations=1),
+    )  # fmt: skip
+
+
+def report(given: argparse.Namespace) -> None:
+    """The table: shares over seeds with intervals, and each arm's difference from `grpo`."""
+    print("| set | arm | agent % | step % | both % | valid % | both: grpo minus this |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for name in SETS:
+        arms = {arm: _scored(given.out, arm, name) for arm in ARMS}
+        arms = {arm: found for arm, found in arms.items() if found}
+        for arm, found in arms.items():
+            cells = [_share(found, part) for part in ("agent", "step", "both", "valid")]
+            if arm == "grpo" or "grpo" not in arms:
+                cells.append("")
+            else:
+                cells.append(_gap(arms["grpo"], found))
+            print(f"| {name} | {arm} | " + " | ".join(cells) + " |")
+
+
+Scores = list[tuple[str, dict[str, float]]]
+"""By case: its question, and the mean over seeds of what is asked."""
+
+
+def _scored(out: Path, arm: str, name: str) -> Scores:
+    from tracekit_models.tracer.evaluate import Scored
+
+    seeds = [
+        [msgspec.json.decode(line, type=Scored) for line in path.read_bytes().splitlines()]
+        for path in sorted(out.glob(f"seed*/{arm}-{name}.jsonl"))
+    ]
+    found: Scores = []
+    for answers in zip(*seeds, strict=True):
+        parts: dict[str, list[float]] = defaultdict(list)
+        for one in answers:
+            values = {"agent": one.agent, "step": one.step, "both": one.joint, "valid": one.valid}
+            for part, value in values.items():
+                parts[part].append(value)
+        means = {part: sum(values) / len(values) for part, values in parts.items()}
+        found.append((answers[0].question, means))
+    return found
+
+
+def _share(found: Scores, part: str) -> str:
+    share = bootstrap([means[part] for _, means in found], [question for question, _ in found])
+    return f"{100 * share.value:.1f} ({100 * share.low:.1f} to {100 * share.high:.1f})"
+
+
+def _gap(first: Scores, second: Scores) -> str:
+    values = [a["both"] - b["both"] for (_, a), (_, b) in zip(first, second, strict=True)]
+    gap = bootstrap(values, [question for question, _ in first])
+    return f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+
+
+def main() -> None:
+    """Run one part."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = parser.add_subparsers(required=True)
+    actions: dict[str, Callable[[argparse.Namespace], None]] = {
+        "prepare": prepare, "run": run, "stage": stage, "report": report,
+    }  # fmt: skip
+    for name, action in actions.items():
+        part = parts.add_parser(name, help=(action.__doc__ or "").splitlines()[0])
+        part.set_defaults(action=action)
+        part.add_argument("--out", type=Path, required=True, help="folder of everything")
+        if name == "prepare":
+            part.add_argument(
+                "--data", type=Path, nargs="+", required=True, help="injected failures"
+            )
+            part.add_argument("--cases", type=int, default=CASES, help="most failures of a set")
+        if name == "stage":
+            part.add_argument("arm", choices=("base", *ARMS))
+            part.add_argument("--seed", type=int, default=0)
+        if name in ("run", "stage"):
+            part.add_argument("--recipe", type=Path, default=Path("models/recipes/scratch.yaml"))
+            part.add_argument("--tiny", action="store_true", help="a toy on the CPU: does it run?")
+        if name == "run":
+            part.add_argument("--seeds", type=int, default=3)
+            part.add_argument("--gpus", type=int, default=1)
+    given = parser.parse_args()
+    given.action(given)
+
+
+if __name__ == "__main__":
+    main()
