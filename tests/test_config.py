@@ -1,12 +1,16 @@
 """What a project says once: found from below, refused when misspelt, and second to the command line."""
 
 import json
+from typing import get_origin, get_type_hints
 
+import msgspec
 import pytest
 
-from tracekit.config import Config, find, parse, read
+from tracekit.config import Config, Found, find, parse, read
 from tracekit.errors import UsageError
 from tracekit_cli import defaults, entry
+from tracekit_cli.app import COMMANDS
+from tracekit_cli.reference import _context, _members
 
 
 def toml(path, text):
@@ -77,31 +81,95 @@ def test_options_of_methods_are_free():
     }
 
 
+EVERYTHING = {
+    "logs": ["a"], "format": "b", "outcome-from": "c", "with-answer": True, "method": "d",
+    "model": "e", "seed": 1, "settings": {"k": 1}, "corpus": ["f"], "system": "g", "llm": "h",
+    "key-env": "i", "redact": False, "pii": True, "repeat": 2, "concurrency": 3, "timeout": 4.0,
+    "retries": 5, "max-tokens-total": 6, "max-cost": 7.0, "price": "1,2", "cache": "o",
+    "values": "p", "values-model": "q",
+    "gate": {"baseline": "j", "fail-on": ["k"], "sarif": "l", "junit": "m"},
+    "eval": {"data": "n", "method": ["o"], "folds": 2, "seeds": [1], "protocol": "lodo",
+             "scorer": "strict"},
+}  # fmt: skip
+TABLES = {name for name, hint in get_type_hints(Config).items() if get_origin(hint) is dict} - {
+    "settings"
+}
+
+
+def plain(name):
+    """Every command that one can call, by its words."""
+    for words in ([name], *([name, member] for member in _members(name))):
+        if words == [name] and _members(name):
+            continue
+        yield words, _context(*words).command
+
+
+ALL = [each for name in COMMANDS for each in plain(name)]
+
+
+def test_every_key_is_there():
+    keys = {field.encode_name for field in msgspec.structs.fields(Config)}
+    assert keys == EVERYTHING.keys() | TABLES
+
+
 def test_every_key_reaches_a_command_that_has_the_option():
     """A default that no option takes would be dropped without a word."""
-    from tracekit_cli.reference import _context
+    found = Found(config=parse(EVERYTHING, "x"))
+    named = {
+        said.key for words, one in ALL for said in defaults.defaults(words[0], one, found).values()
+    }
+    inner = {f"{table}.{key}" for table in ("gate", "eval") for key in EVERYTHING[table]}
+    assert named == (EVERYTHING.keys() - {"gate", "eval"}) | inner
 
-    said = parse(
-        {
-            "logs": ["a"], "format": "b", "outcome-from": "c", "with-answer": True, "method": "d",
-            "model": "e", "seed": 1, "settings": {"k": 1}, "corpus": ["f"], "system": "g",
-            "llm": "h", "key-env": "i", "redact": False, "pii": True,
-            "gate": {"baseline": "j", "fail-on": ["k"], "sarif": "l", "junit": "m"},
-            "eval": {"data": "n", "method": ["o"], "folds": 2, "seeds": [1], "protocol": "lodo",
-                     "scorer": "strict"},
-        },
-        "x",
-    )  # fmt: skip
-    mapped = defaults.default_map(said)
-    named = {name for values in mapped.values() for name in values}
-    fields = set(Config.__struct_fields__) - {"gate", "eval", "logs", "settings"}
-    assert fields | {"paths", "set"} <= named
-    for command, values in mapped.items():
-        inner = values if command == "export" else {"": values}
-        for member, options in inner.items():
-            words = [command, member] if member else [command]
-            known = {option.name for option in _context(*words).command.params}
-            assert set(options) <= known, words
+
+@pytest.mark.parametrize(("words", "command"), ALL, ids=[" ".join(words) for words, _ in ALL])
+def test_every_command_obeys_the_keys_that_it_has_options_for(words, command):
+    """Methods, models, seeds and everything of a judge; what means something else is listed."""
+    found = Found(config=parse(EVERYTHING, "x"))
+    told = defaults.defaults(words[0], command, found)
+    assert defaults.is_configured(command) >= bool(told)
+    shared = {*defaults.SAME, "set", "paths", "logs", "corpus", "values_", "seeds"}
+    for option in command.params:
+        if option.name in shared - defaults.OTHER.get(words[0], frozenset()):
+            assert option.name in told, option.name
+    seeded = next((said.value for name, said in told.items() if name.startswith("seed")), None)
+    assert seeded in (1, "1", None)
+
+
+def test_a_model_that_is_asked_needs_a_server():
+    """Weights of a method are nothing that a leaderboard or who corrects could use."""
+    weights = Found(config=parse({"model": "w", "settings": {"k": 1}}, "x"))
+    asked = Found(config=parse({"model": "m", "llm": "http://localhost/v1"}, "x"))
+    for name in sorted(defaults.ASKING):
+        command = _context(name).command
+        assert {"model", "set"}.isdisjoint(defaults.defaults(name, command, weights))
+        assert defaults.defaults(name, command, asked)["model"].value == "m"
+
+
+def test_a_table_holds_any_option_of_its_command(tmp_path, monkeypatch):
+    text = '[score]\nbelow = 0.2\nkeep-going = true\nhtml = "out/values.html"\nvalues = "v:f"\n'
+    toml(tmp_path / "tracekit.toml", text + '[search]\nset = ["beams=2"]\nmethod = "mcts"\n')
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    command = _context("score").command
+    told = {k: said.value for k, said in defaults.defaults("score", command, find()).items()}
+    assert told == {
+        "below": 0.2, "keep_going": True, "html": "../out/values.html", "values_": "v:f",
+    }  # fmt: skip
+    command = _context("search").command
+    assert defaults.default_map("search", command, find()) == {
+        "set": ["beams=2"], "method": "mcts",
+    }  # fmt: skip
+
+
+def test_a_misspelt_option_in_a_table_is_told(tmp_path, monkeypatch, capfd):
+    toml(tmp_path / "tracekit.toml", "[score]\nbelwo = 0.2\n")
+    monkeypatch.chdir(tmp_path)
+    for args in (["score", "x"], ["config"], ["config", "gate"]):
+        assert entry.main(args) == 2
+        assert (
+            "no key is named 'score.belwo'; did you mean 'score.below'?" in capfd.readouterr().err
+        )
 
 
 @pytest.fixture
@@ -149,3 +217,63 @@ def test_a_misspelt_key_stops_the_command(tmp_path, capfd):
     toml(tmp_path / "tracekit.toml", "gates = {}\n")
     assert entry.main(["gate"]) == 2
     assert "did you mean 'gate'?" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("project")
+def test_settings_are_those_of_the_method_that_is_said(capfd):
+    """Another method on the command line is not handed options that it does not know."""
+    told = lines(capfd, "attribute", "-m", "last-speaker")
+    assert {line["method"]["name"] for line in told} == {"last-speaker"}
+    assert "set" not in told[0]["config"]
+
+
+@pytest.mark.usefixtures("project")
+def test_what_came_from_where(tmp_path, capfd):
+    assert entry.main(["config", "attribute", "--json"]) == 0
+    values = json.loads(capfd.readouterr().out)["values"]
+    assert values["method"] == {"value": "constant", "from": "pyproject.toml: method"}
+    assert values["set"] == {"value": ["step=2"], "from": "pyproject.toml: settings"}
+    assert values["seed"] == {"value": 0, "from": "default"}
+    assert values["max-ratio"]["value"] == 200
+    assert entry.main(["config", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == {
+        "file": "pyproject.toml",
+        "values": {
+            key: {"value": value, "from": "pyproject.toml"}
+            for key, value in {
+                "logs": ["logs/ag2"],
+                "method": "constant",
+                "settings.step": 2,
+            }.items()
+        },
+    }
+    assert entry.main(["config"]) == 0
+    assert "settings.step" in capfd.readouterr().out
+    assert entry.main(["config", "export"]) == 2
+    assert "traces or verdicts" in capfd.readouterr().err
+    toml(tmp_path / "tracekit.toml", "")
+    assert entry.main(["config"]) == 0
+    assert capfd.readouterr() == ("", "tracekit.toml says nothing\n")
+
+
+@pytest.mark.usefixtures("project")
+def test_the_doctor_finds_mistakes_in_it(tmp_path, capfd):
+    def looked():
+        entry.main(["doctor", "--json"])
+        found = json.loads(capfd.readouterr().out)
+        return next(one for one in found if one["what"] == "configuration")
+
+    assert looked()["level"] == "fine"
+    toml(tmp_path / "tracekit.toml", "gates = {}\n")
+    assert looked()["level"] == "wrong"
+    assert "did you mean 'gate'?" in looked()["found"]
+
+
+def test_a_file_to_follow_and_a_store_go_before_what_is_configured(tmp_path, monkeypatch, capfd):
+    toml(tmp_path / "tracekit.toml", 'logs = ["logs"]\ncache = "calls.db"\n')
+    monkeypatch.chdir(tmp_path)
+    assert entry.main(["score", "--follow", "none.jsonl", "--until-idle", "0"]) != 2
+    assert "name logs to score" not in capfd.readouterr().err
+    asked = ["attribute", "x", "-m", "judge:mast", "--model", "m", "--replay", "none.db"]
+    assert entry.main(asked) != 2
+    assert "only one of them" not in capfd.readouterr().err

@@ -8,17 +8,18 @@
     [tool.tracekit.gate]
     baseline = "baseline.json"
 
-`tracekit attribute`, `gate`, `eval` and `export verdicts` take their defaults from there, and so
-does `pytest --tracekit`; what is said on the command line wins. A key that nobody knows is an
-error: a typo must not switch a check off.
+Every command takes from there what it has an option for, and so does `pytest --tracekit`; what is
+said on the command line wins. `tracekit config` shows what came from where. A key that nobody knows
+is an error: a typo must not switch a check off.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -87,6 +88,26 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """Server of the model, .../v1."""
     key_env: str | None = None
     """Variable that holds the server's key; never the key."""
+    repeat: int | None = None
+    """How often each run is judged."""
+    concurrency: int | None = None
+    """Calls at once."""
+    timeout: float | None = None
+    """The longest wait for an answer, in seconds."""
+    retries: int | None = None
+    """Further tries of a call that failed."""
+    max_tokens_total: int | None = None
+    """The most tokens of all calls together."""
+    max_cost: float | None = None
+    """The same in US dollars; needs `price`."""
+    price: str | None = None
+    """Dollars for a million tokens read, and written: `2.50,10`."""
+    cache: str | None = None
+    """Where answers are kept."""
+    values: str | None = None
+    """Value function of `score`, `rank` and `search`."""
+    values_model: str | None = None
+    """Its weights: a folder or a Hub repository."""
     redact: bool | None = None
     """Whether secrets are taken out."""
     pii: bool | None = None
@@ -95,6 +116,24 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """Defaults of `tracekit gate`."""
     eval: EvalTable = EvalTable()
     """Defaults of `tracekit eval`."""
+    attribute: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Options of `tracekit attribute` by their long names; so the tables below, each of a command."""
+    debug: dict[str, Any] = msgspec.field(default_factory=dict)
+    """`max-cost = 2.0` is `--max-cost 2.0`, of this command alone."""
+    discover: dict[str, Any] = msgspec.field(default_factory=dict)
+    """`variant = "trajs_(.*)_"`."""
+    influence: dict[str, Any] = msgspec.field(default_factory=dict)
+    """`model` is the language model that scores messages."""
+    ingest: dict[str, Any] = msgspec.field(default_factory=dict)
+    """`mapping = "mapping.toml"`."""
+    rank: dict[str, Any] = msgspec.field(default_factory=dict)
+    """`weight = "value"`."""
+    retry: dict[str, Any] = msgspec.field(default_factory=dict)
+    """`rounds = 2`."""
+    score: dict[str, Any] = msgspec.field(default_factory=dict)
+    """`below = 0.2`."""
+    search: dict[str, Any] = msgspec.field(default_factory=dict)
+    """`method = "mcts"`, `set = ["simulations=20"]`."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +143,11 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What it says; its paths can be opened from the working folder."""
     path: str = ""
     """The file; empty = there is none, and everything is as by default."""
+
+    @property
+    def folder(self) -> str:
+        """Where the file lies."""
+        return os.path.dirname(self.path) or "."
 
 
 def find(start: str | os.PathLike[str] = ".") -> Found:
@@ -156,14 +200,19 @@ def parse(document: Any, where: str, folder: str | os.PathLike[str] = ".") -> Co
     tracekit.errors.UsageError: x.toml: no key is named 'gate.basline'; did you mean 'gate.baseline'?
     """
     for key, known in _strangers(document, Config, ""):
-        near = get_close_matches(key.replace("_", "-"), known, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        raise UsageError(f"{where}: no key is named {key!r}; {hint}")
+        raise stranger(where, key, known)
     try:
         config = msgspec.convert(document, Config)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {error}") from None
     return _rebased(config, folder)
+
+
+def stranger(where: str, key: str, known: Sequence[str]) -> UsageError:
+    """The error for a key that nobody knows, with the likeliest right one."""
+    near = get_close_matches(key.replace("_", "-"), known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return UsageError(f"{where}: no key is named {key!r}; {hint}")
 
 
 def _strangers(value: Any, struct: type[Any], above: str) -> Iterator[tuple[str, list[str]]]:
@@ -181,27 +230,31 @@ def _strangers(value: Any, struct: type[Any], above: str) -> Iterator[tuple[str,
 
 def _rebased(config: Config, folder: str | os.PathLike[str]) -> Config:
     """The same with paths that can be opened from the working folder; nothing moves within it."""
-    base = os.path.relpath(folder)
-
-    def path(text: str) -> str:
-        return os.path.normpath(os.path.join(base, text))
-
-    def known(text: str | None) -> str | None:
-        """What may be a path and may be a name: a path when something lies there."""
-        return path(text) if text and os.path.exists(os.path.join(base, text)) else text
-
+    path, known = partial(rebased, folder=folder), partial(rebased, folder=folder, if_there=True)
     gate, eval = config.gate, config.eval
     return msgspec.structs.replace(
         config,
         logs=tuple(map(path, config.logs)),
         corpus=tuple(map(path, config.corpus)),
-        outcome_from=known(config.outcome_from),
-        model=known(config.model),
+        outcome_from=config.outcome_from and known(config.outcome_from),
+        model=config.model and known(config.model),
+        cache=config.cache and path(config.cache),
+        values_model=config.values_model and known(config.values_model),
         gate=msgspec.structs.replace(
             gate,
             baseline=gate.baseline and path(gate.baseline),
             sarif=gate.sarif and path(gate.sarif),
             junit=gate.junit and path(gate.junit),
         ),
-        eval=msgspec.structs.replace(eval, data=known(eval.data)),
+        eval=msgspec.structs.replace(eval, data=eval.data and known(eval.data)),
     )
+
+
+def rebased(text: str, folder: str | os.PathLike[str], *, if_there: bool = False) -> str:
+    """A path that a file in `folder` says, as it can be opened from the working folder.
+
+    `if_there` for what may be a path and may be a name: it is a path when something lies there.
+    """
+    if if_there and not os.path.exists(os.path.join(folder, text)):
+        return text
+    return os.path.normpath(os.path.join(os.path.relpath(folder), text))

@@ -6,7 +6,7 @@ import importlib
 import os
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -43,6 +43,7 @@ COMMANDS = (
     "benchmarks",
     "plugins",
     "schema",
+    "config",
     "doctor",
 )
 """Every command, in the order of the help; each is `tracekit_cli/commands/NAME.py:command`, or
@@ -132,10 +133,10 @@ def root(
     Point it at a folder of logs of multi-agent LLM systems: formats are detected, runs that failed
     are explained. Start with `tracekit demo`, go on with `tracekit attribute YOUR_LOGS/`.
     """
-    name = context.invoked_subcommand
-    command = context.command.get_command(context, name) if name in COMMANDS else None
-    if command is None:
+    name, group = context.invoked_subcommand, cast("Any", context.command)
+    if name not in COMMANDS:
         return
+    command = group.get_command(context, name)
     from tracekit_cli import defaults  # after the short answers: it loads the library
 
     if config is not None or defaults.is_configured(command):

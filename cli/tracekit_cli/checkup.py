@@ -21,8 +21,8 @@ from typing import Literal
 import msgspec
 
 import tracekit
-from tracekit import registry
-from tracekit.errors import ContractError
+from tracekit import config, registry
+from tracekit.errors import ContractError, UsageError
 
 NAME = "mas-tracekit"
 
@@ -158,7 +158,19 @@ def _plugins() -> Finding:
 
 
 def _surroundings() -> list[Finding]:
-    return [_datasets(), _data(), _chromium()]
+    return [_configuration(), _datasets(), _data(), _chromium()]
+
+
+def _configuration() -> Finding:
+    """What the nearest configuration says; a command meets a mistake in it as an error."""
+    what = "configuration"
+    try:
+        found = config.find()
+    except UsageError as error:
+        return Finding(level="wrong", what=what, found=str(error), do="correct the file")
+    if not found.path:
+        return Finding(level="absent", what=what, found="none: everything is as by default")
+    return Finding(level="fine", what=what, found=f"{found.path} (`tracekit config` lists it)")
 
 
 def _datasets() -> Finding:

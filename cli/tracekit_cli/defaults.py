@@ -5,8 +5,41 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from tracekit import config as files
 from tracekit.config import Config, Found
+
+OWN = frozenset({"gate", "eval"})
+"""Commands whose table has fields of its own; that of any other holds its options by name."""
+ASKING = frozenset({"debug", "eval"})
+"""Commands to which `model` and `settings` are those of a model that is asked, or nothing."""
+VALUING = frozenset({"rank", "score", "search"})
+"""Commands whose model is that of a value function."""
+SAME = (
+    "format", "outcome_from", "with_answer", "method", "model", "seed", "system", "llm", "key_env",
+    "repeat", "concurrency", "timeout", "retries", "max_tokens_total", "max_cost", "price", "cache",
+    "redact", "pii",
+)  # fmt: skip
+"""Keys whose option has their name, and takes their value as it is."""
+OTHER = {
+    "demo": frozenset({"method"}),
+    "eval": frozenset({"method"}),
+    "influence": frozenset({"model"}),
+    "inject": frozenset({"key_env", "llm", "model", "system"}),
+    "search": frozenset({"method", "set"}),
+    "train": frozenset({"method"}),
+}
+"""Options that mean something else than the key of their name does."""
+
+
+class Default(msgspec.Struct, frozen=True):
+    """What the configuration says for one option."""
+
+    value: Any
+    """As typer takes it."""
+    key: str
+    """The key that says so."""
 
 
 def found(path: str | None) -> Found:
@@ -14,48 +47,99 @@ def found(path: str | None) -> Found:
     return files.find() if path is None else files.read(path)
 
 
-def default_map(config: Config) -> dict[str, Any]:
-    """Values of options by command, as click's `default_map` wants them; what is not said is not there."""
-    judging = {
-        "paths": list(config.logs),
-        "format": config.format,
-        "outcome_from": config.outcome_from,
-        "with_answer": config.with_answer,
-        "method": config.method,
-        "model": config.model,
-        "seed": config.seed,
-        "set": [f"{key}={json.dumps(value)}" for key, value in config.settings.items()],
-        "corpus": list(config.corpus),
-        "system": config.system,
-        "llm": config.llm,
-        "key_env": config.key_env,
-        "redact": config.redact,
-        "pii": config.pii,
+def is_configured(command: Any) -> bool:
+    """Whether anything in a configuration can concern a command."""
+    inner = getattr(command, "commands", {})
+    return any(map(is_configured, inner.values())) or any(
+        option.name in _shared(Config()) for option in command.params
+    )
+
+
+def default_map(name: str, command: Any, found: Found) -> dict[str, Any]:
+    """Defaults of a command as typer wants them: by option, or by the command within a group."""
+    if inner := getattr(command, "commands", None):
+        return {member: default_map(name, one, found) for member, one in inner.items()}
+    return {option: said.value for option, said in defaults(name, command, found).items()}
+
+
+def defaults(name: str, command: Any, found: Found) -> dict[str, Default]:
+    """What is said for a command, by option; what is said for it alone goes first.
+
+    Raises `UsageError` for a key in the command's table that is none of its options.
+    """
+    config = found.config
+    said = _shared(config)
+    if name in VALUING:
+        said["model"] = Default(config.values_model, "values-model")
+    elif name in ASKING and not config.llm:
+        del said["model"], said["set"]
+    said = {option: one for option, one in said.items() if option not in OTHER.get(name, ())}
+    said |= _gate(config) if name == "gate" else _eval(config) if name == "eval" else {}
+    options = {option.name for option in command.params}
+    kept = {k: v for k, v in said.items() if k in options and v.value not in (None, [], "")}
+    return kept | _table(name, command, found)
+
+
+def _shared(config: Config) -> dict[str, Default]:
+    """What every command obeys that has an option of that name."""
+    logs = Default(list(config.logs), "logs")
+    settings = [f"{key}={json.dumps(value)}" for key, value in config.settings.items()]
+    renamed = {
+        "paths": logs,
+        "logs": logs,
+        "set": Default(settings, "settings"),
+        "corpus": Default(list(config.corpus), "corpus"),
+        "values_": Default(config.values, "values"),
     }
-    gate, eval = config.gate, config.eval
-    gated = {
-        "baseline": gate.baseline,
-        "fail_on": list(gate.fail_on),
-        "sarif": gate.sarif,
-        "junit": gate.junit,
-    }
-    evaluated = {
-        "data": eval.data,
-        "method": list(eval.method),
-        "folds": eval.folds,
-        "seeds": ",".join(map(str, eval.seeds)),
-        "protocol": eval.protocol,
-        "scorer": eval.scorer,
-        "with_answer": config.with_answer,
-    }
-    traces = {name: judging[name] for name in ("paths", "format", "redact", "pii")}
+    same = {name: Default(getattr(config, name), name.replace("_", "-")) for name in SAME}
+    return renamed | same
+
+
+def _gate(config: Config) -> dict[str, Default]:
+    gate = config.gate
     return {
-        "attribute": _said(judging),
-        "gate": _said(judging | gated),
-        "export": {"verdicts": _said(judging), "traces": _said(traces)},
-        "eval": _said(evaluated),
+        "baseline": Default(gate.baseline, "gate.baseline"),
+        "fail_on": Default(list(gate.fail_on), "gate.fail-on"),
+        "sarif": Default(gate.sarif, "gate.sarif"),
+        "junit": Default(gate.junit, "gate.junit"),
     }
 
 
-def _said(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value not in (None, [], "")}
+def _eval(config: Config) -> dict[str, Default]:
+    table = config.eval
+    one = "" if config.seed is None else str(config.seed)
+    seeds = ",".join(map(str, table.seeds))
+    return {
+        "data": Default(table.data, "eval.data"),
+        "method": Default(list(table.method), "eval.method"),
+        "folds": Default(table.folds, "eval.folds"),
+        "seeds": Default(seeds, "eval.seeds") if seeds else Default(one, "seed"),
+        "protocol": Default(table.protocol, "eval.protocol"),
+        "scorer": Default(table.scorer, "eval.scorer"),
+    }
+
+
+def _table(name: str, command: Any, found: Found) -> dict[str, Default]:
+    """The options of a command's own table."""
+    table = {} if name in OWN else getattr(found.config, name, {})
+    known = {long(option): option for option in command.params}
+    said = {}
+    for key, value in table.items():
+        if key not in known:
+            raise files.stranger(found.path, f"{name}.{key}", [f"{name}.{each}" for each in known])
+        option = known[key]
+        said[option.name] = Default(_placed(option, value, found.folder), f"{name}.{key}")
+    return said
+
+
+def long(option: Any) -> str:
+    """The name of an option without its dashes; of an argument, its name."""
+    return str(max(option.opts, key=len).lstrip("-"))
+
+
+def _placed(option: Any, value: Any, folder: str) -> Any:
+    """The value, as a path from the working folder where the option takes one."""
+    metavar = option.metavar or ""
+    if not isinstance(value, str) or not {"DIR", "FILE"} & set(metavar.split("|")):
+        return value
+    return files.rebased(value, folder, if_there="|" in metavar)

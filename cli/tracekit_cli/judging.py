@@ -29,6 +29,20 @@ from tracekit_cli.means import Means, check, opened
 from tracekit_cli.settings import parse_settings
 from tracekit_cli.verdicts import Request, Verdicts
 
+
+def _with_its_settings(context: typer.Context, method: str | None) -> str | None:
+    """Settings of the configuration are those of its method, and of others of that family."""
+    said = context.default_map
+    if said and method and _family(method) != _family(said.get("method", DEFAULT)):
+        said.pop("set", None)
+        said.pop("repeat", None)
+    return method
+
+
+def _family(method: str) -> str:
+    return method.partition(":")[0]
+
+
 MethodOption = Annotated[
     str | None,
     typer.Option(
@@ -36,6 +50,8 @@ MethodOption = Annotated[
         "-m",
         metavar="NAME",
         help=f"One of `tracekit methods`; {DEFAULT} unless --model is of another kind.",
+        callback=_with_its_settings,
+        is_eager=True,
     ),
 ]
 ModelOption = Annotated[

@@ -29,8 +29,25 @@ ALARM = 1
 LogsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="DIR", help="Folders, files or archives of logs.")
 ]
+
+
+def _instead_of_logs(context: typer.Context, file: Path | None) -> Path | None:
+    """A file to follow goes before the logs that the configuration names."""
+    if file is not None and context.default_map:
+        context.default_map.pop("paths", None)
+    return file
+
+
 FollowOption = Annotated[
-    Path | None, typer.Option("--follow", "-f", metavar="FILE", help="A journal that still grows.")
+    Path | None,
+    typer.Option(
+        "--follow",
+        "-f",
+        metavar="FILE",
+        help="A journal that still grows.",
+        callback=_instead_of_logs,
+        is_eager=True,
+    ),
 ]
 BelowOption = Annotated[
     float | None,
