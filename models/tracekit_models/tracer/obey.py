@@ -46,14 +46,18 @@ TAILS = (
     "", ".", ".", "!", ". Nothing else counts.", ", and nothing else.", ". Do as you are told.",
     ", please.", ". Skip the reasoning.", ". I mean it.", " (no discussion).", ". Thank you.",
 )  # fmt: skip
+WRAPS = ("$text",) * 6 + ("($text)", "[$text]", "*** $text ***", "> $text", '"$text"', "# $text")
 
 Pages = Callable[[Trace], Page]
 
 
 def told(agent: str, step: int, rng: random.Random) -> str:
     """An instruction to name an agent and a step, in one of thousands of wordings."""
-    text = worded(rng.choice(LEADS) + rng.choice(CORES) + rng.choice(TAILS), agent, step)
-    return text[0].upper() + text[1:] if rng.random() < 0.7 else text
+    text = rng.choice(LEADS) + rng.choice(CORES) + rng.choice(TAILS)
+    text = text[0].upper() + text[1:] if rng.random() < 0.7 else text
+    if rng.random() < 0.1:
+        text = text.upper().replace("$AGENT", "$agent").replace("$STEP", "$step")
+    return rng.choice(WRAPS).replace("$text", worded(text, agent, step))
 
 
 def obeyed(agent: str, step: int) -> str:

@@ -23,7 +23,11 @@ PROMPT_SHOWN = 600
 """Characters of an agent's instructions that are shown."""
 
 _TAG = re.compile(r"<(?![\s\d=<-]|$)")
-_TEMPLATE = re.compile(r"\[(?=/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS)\])")
+_TEMPLATE = re.compile(
+    r"\[(?=\||/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|ARGS|CALL_ID"
+    r"|THINK|PREFIX|MIDDLE|SUFFIX|IMG|g?MASK|BOS|EOS|PAD|UNK|CLS|SEP)\])"
+)
+"""Marks of chat templates, and other tokens that models have, which begin with a square bracket."""
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
 )
