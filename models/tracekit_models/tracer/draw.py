@@ -16,6 +16,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, StaticCache
+from transformers.cache_utils import StaticLayer
 
 from tracekit.errors import UsageError
 
@@ -32,7 +33,7 @@ def by_graph(model: PreTrainedModel | PeftModel) -> None:
 
     Raises `UsageError` for a model some of whose layers do not look at everything before.
     """
-    own = model.get_base_model() if isinstance(model, PeftModel) else model
+    own: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     if set(getattr(own.config, "layer_types", ["full_attention"])) != {"full_attention"}:
         raise UsageError("only models of full attention can draw by graph: set `draw: generate`")
     own.generate = partial(generate, own)
@@ -114,7 +115,7 @@ class Step:
 
     def _capture(self) -> None:
         """Runs the step twice for its allocations, undoes that, and captures it."""
-        aside = torch.cuda.Stream()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(2):
@@ -124,6 +125,7 @@ class Step:
         self.at -= 2
         self.seen[..., self.length :] = False
         for layer in self.cache.layers:
+            assert isinstance(layer, StaticLayer)
             layer.cumulative_length.fill_(self.length)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
@@ -140,7 +142,7 @@ def _read(
     masks = attention_mask[first]
     last: list[Tensor] = []
     held: list[list[tuple[Tensor, Tensor]]] = []
-    for ids, mask in zip(once.split(READ), masks.split(READ), strict=True):
+    for ids, mask in zip(torch.split(once, READ), torch.split(masks, READ), strict=True):
         found = model(
             input_ids=ids,
             attention_mask=mask,
