@@ -22,7 +22,7 @@ WordsArgument = Annotated[
 def command(
     context: typer.Context, words: WordsArgument = None, json: options.Json = False
 ) -> None:
-    """Show the resolved configuration, and where each value comes from.
+    """Show the configuration, and what came from where.
 
     Without a COMMAND, what the nearest tracekit.toml or pyproject.toml says, every key checked. With
     one, each of its options: the value that it has when the command line says nothing.
