@@ -269,7 +269,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=400, help="of training, for each mixture")
     parser.add_argument("--train-batch", type=int, default=32, help="samples of one step")
     parser.add_argument("--micro", type=int, default=32, help="samples held at once")
-    parser.add_argument("--batch", type=int, default=256, help="logs read at once")
+    parser.add_argument("--batch", type=int, default=512, help="logs read at once")
     parser.add_argument("--max-tokens", type=int, default=224, help="of an answer")
     parser.add_argument("--workers", type=int, default=8, help="processes that read and cut texts")
     parser.add_argument("--seed", type=int, default=0)
