@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracekit.folds import fingerprint, grouped_folds
+from tracekit.folds import dealt, fingerprint, grouped_folds
 from tracekit.trace import Agent, Label, Source, Step, Task, Trace
 
 
@@ -69,3 +69,14 @@ def test_folds_are_even_and_seeded(seed):
     assert sizes.max() - sizes.min() <= 1
     assert (folds == grouped_folds(traces, question, k=10, seed=seed)).all()
     assert (folds != grouped_folds(traces, question, k=10, seed=seed + 1)).any()
+
+
+@given(st.lists(st.sampled_from("abcdefg"), min_size=1), st.integers(2, 5), st.integers(0, 3))
+def test_groups_are_dealt_evenly(groups, k, seed):
+    folds = dealt(groups, k, seed)
+    place = dict(zip(groups, folds.tolist(), strict=True))
+    assert [place[name] for name in groups] == folds.tolist(), "a group stays together"
+    counts = [list(place.values()).count(fold) for fold in range(k)]
+    assert max(counts) - min(counts) <= 1
+    shuffled = dealt(groups[::-1], k, seed)
+    assert shuffled.tolist()[::-1] == folds.tolist(), "whatever the order of the cases"

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
 
@@ -57,32 +57,59 @@ def grouped_folds(
     >>> bool(folds[0] == folds[1])
     True
     """
-    members = _components(traces, group)
-    rng = np.random.default_rng(seed)
-    order = sorted(rng.permutation(len(members)), key=lambda i: -len(members[i]))
-    sizes = np.zeros(k, dtype=int)
-    folds = np.zeros(len(traces), dtype=int)
-    for i in order:
-        fold = int(np.argmin(sizes))
-        folds[members[i]] = fold
-        sizes[fold] += len(members[i])
-    return folds
+    keys = [(("group", group(trace)), ("history", fingerprint(trace))) for trace in traces]
+    return filled(joined(keys), k, seed)
 
 
-def _components(traces: Sequence[Trace], group: Callable[[Trace], str]) -> list[list[int]]:
-    """Positions of traces joined by a common group or a common history."""
-    parent = list(range(len(traces)))
+def joined(keys: Sequence[Iterable[Hashable]]) -> list[list[int]]:
+    """Positions of things that share a key, be it through others; each list, and all, in order.
+
+    >>> joined(["ab", "x", "bc", "c"])
+    [[0, 2, 3], [1]]
+    """
+    parent = list(range(len(keys)))
 
     def root(i: int) -> int:
         while parent[i] != i:
             i = parent[i]
         return i
 
-    first: dict[tuple[str, str], int] = {}
-    for i, trace in enumerate(traces):
-        for key in (("group", group(trace)), ("history", fingerprint(trace))):
+    first: dict[Hashable, int] = {}
+    for i, own in enumerate(keys):
+        for key in own:
             parent[root(i)] = root(first.setdefault(key, i))
-    joined: dict[int, list[int]] = defaultdict(list)
-    for i in range(len(traces)):
-        joined[root(i)].append(i)
-    return list(joined.values())
+    found: dict[int, list[int]] = defaultdict(list)
+    for i in range(len(keys)):
+        found[root(i)].append(i)
+    return list(found.values())
+
+
+def filled(members: Sequence[Sequence[int]], k: int, seed: int = 0) -> np.ndarray:
+    """Fold, 0 to k-1, of each position: groups at random, largest first, each to the emptiest fold.
+
+    `members` holds the positions of each group, every one from 0 to n-1 once.
+
+    >>> filled([[0, 1, 2], [3], [4]], k=2).tolist()
+    [0, 0, 0, 1, 1]
+    """
+    rng = np.random.default_rng(seed)
+    order = sorted(rng.permutation(len(members)), key=lambda i: -len(members[i]))
+    sizes = np.zeros(k, dtype=int)
+    folds = np.zeros(sum(map(len, members)), dtype=int)
+    for i in order:
+        fold = int(np.argmin(sizes))
+        folds[list(members[i])] = fold
+        sizes[fold] += len(members[i])
+    return folds
+
+
+def dealt(groups: Sequence[str], k: int, seed: int = 0) -> np.ndarray:
+    """Fold, 0 to k-1, of each case by the name of its group: the groups at random, dealt in turn.
+
+    >>> dealt(["a", "b", "a", "c"], k=3).tolist()
+    [1, 2, 1, 0]
+    """
+    names = sorted(set(groups))
+    order = np.random.default_rng(seed).permutation(len(names))
+    place = {names[at]: n % k for n, at in enumerate(order.tolist())}
+    return np.array([place[name] for name in groups], dtype=int)

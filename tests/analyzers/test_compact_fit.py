@@ -136,7 +136,7 @@ def test_out_of_fold_accuracy_stays_up(data):
     from tracekit_models.compact.data import MAIN, read
 
     rows = [(name == MAIN, one) for name, found in read(data / "labeled").items() for one in found]
-    fold = check._dealt([one for _, one in rows], 0)
+    fold = check.deal([one for _, one in rows], 0)
     hits: dict[str, list[tuple[bool, bool]]] = {"ag2": [], "magentic-one": []}
     for k in range(check.FOLDS):
         rest = [one for (_, one), f in zip(rows, fold, strict=True) if f != k]

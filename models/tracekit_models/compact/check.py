@@ -22,6 +22,7 @@ import numpy as np
 from tracekit.analyzers.compact.fit import Example, example
 from tracekit.analyzers.compact.sets import members, tempered
 from tracekit.analyzers.compact.weights import Model, ranking
+from tracekit.folds import filled, joined
 from tracekit_models.compact.data import AUXILIARY, MAIN, labelled, read
 from tracekit_models.compact.trainer import fit_model
 
@@ -69,7 +70,7 @@ def jobs(folder: Path, seeds: int) -> Iterable[Job]:
     """Cross-validation: every seed and fold."""
     rows = [(name, one) for name, found in sorted(read(folder).items()) for one in found]
     for seed in range(seeds):
-        fold = _dealt([one for _, one in rows], seed)
+        fold = deal([one for _, one in rows], seed)
         for k in range(FOLDS):
             train = [one for (_, one), f in zip(rows, fold, strict=True) if f != k]
             test = [row for row, f in zip(rows, fold, strict=True) if f == k]
@@ -121,25 +122,12 @@ def _row(model: Model, name: str, one: Example, job: Job) -> Row:
     )
 
 
-def _dealt(rows: Sequence[Example], seed: int) -> list[int]:
-    """Folds of equal size, runs of one question or one history together."""
-    owner: dict[str, str] = {}
-
-    def root(key: str) -> str:
-        while owner.setdefault(key, key) != key:
-            key = owner[key]
-        return key
-
-    for one in rows:
-        owner[root(one.print)] = root(one.group)
-    heads = [root(one.group) for one in rows]
-    groups = sorted(set(heads))
-    order = np.random.default_rng(seed).permutation(len(groups))
-    sizes, place = np.zeros(FOLDS, dtype=int), dict[str, int]()
-    for k in sorted(order.tolist(), key=lambda k: -heads.count(groups[k])):
-        place[groups[k]] = int(np.argmin(sizes))
-        sizes[place[groups[k]]] += heads.count(groups[k])
-    return [place[head] for head in heads]
+def deal(rows: Sequence[Example], seed: int) -> list[int]:
+    """Fold of each run, runs of one question or one history together."""
+    together = joined([(("question", one.group), ("history", one.print)) for one in rows])
+    together.sort(key=lambda members: rows[members[0]].group)
+    folds: list[int] = filled(together, FOLDS, seed).tolist()
+    return folds
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tracekit.analyzers.compact.features import said
 from tracekit.analyzers.compact.modes import turns
 from tracekit.encoder.encoder import Encoder
 from tracekit.eval.benchmarks.injected import place
@@ -20,7 +21,7 @@ from tracekit.ingest.pipeline import load
 from tracekit.labels.modes import ATTACKS, MAST
 from tracekit.signals import columns
 from tracekit.signals.reading import read
-from tracekit.trace import Step, Trace
+from tracekit.trace import Trace
 
 MODES = tuple(MAST)
 """Codes, in the order of the outputs."""
@@ -128,15 +129,9 @@ def seen(traces: Iterable[Trace]) -> Iterator[Seen]:
             agents=tuple(members),
             turns=tuple(members.values()),
             x=columns.matrix(trace, read(trace)).astype(np.float32),
-            e=encoder.encode([text(step) for step in trace.steps]),
+            e=encoder.encode([said(step) for step in trace.steps]),
             modes=_targets(trace, list(members)),
         )
-
-
-def text(step: Step) -> str:
-    """What is embedded of a step: what was said, then calls and what they returned."""
-    calls = (f"{call.name} {call.arguments or ''} {call.result or ''}" for call in step.tools)
-    return " ".join([step.content, *calls])
 
 
 def _targets(trace: Trace, agents: list[str]) -> np.ndarray:

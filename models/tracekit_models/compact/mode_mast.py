@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracekit.eval.set_scores import Sets, accuracy, macro_f1, mean_kappa, micro_f1, pooled, table
+from tracekit.folds import dealt
 from tracekit.optional import require
 from tracekit_models.compact.contrastive import Recipe
 from tracekit_models.compact.mode_data import MODES, Annotated, Seen
@@ -165,8 +166,5 @@ def _within(
 
 
 def _folds(data: Annotated, seed: int) -> list[np.ndarray]:
-    names = sorted(set(data.groups))
-    drawn = np.random.default_rng(seed).permutation(len(names))
-    fold = {names[k]: at % FOLDS for at, k in enumerate(drawn)}
-    at = np.array([fold[group] for group in data.groups])
+    at = dealt(data.groups, FOLDS, seed)
     return [np.flatnonzero(at == k) for k in range(FOLDS) if (at == k).any()]

@@ -22,6 +22,7 @@ from tracekit.analyzers.compact.graph import Graph as Run
 from tracekit.analyzers.compact.networks import Networks
 from tracekit.analyzers.compact.sets import above, best_temperature, tempered, threshold
 from tracekit.analyzers.compact.weights import Calibration, Model
+from tracekit.folds import dealt
 from tracekit_models.compact.fitting import Recipe, fit
 from tracekit_models.compact.network import Network, Shape
 
@@ -89,8 +90,8 @@ def calibrate(found: Sequence[Example], seed: int) -> Calibration:
     """Temperature and limits from inner folds, and limits for unseen systems from leaving each out."""
     if len({one.group for one in found}) < INNER:
         return Calibration(systems=tuple(sorted({one.system for one in found})))
-    fold = _folds(found, seed)
-    seen = _predicted(found, lambda n: fold[n], seed)
+    fold = dealt([one.group for one in found], INNER, seed)
+    seen = _predicted(found, lambda n: int(fold[n]), seed)
     pairs = [(chances, found[n].step) for n, (chances, _) in seen.items()]
     temperature = best_temperature(pairs, [found[n].weight for n in seen])
     counts: dict[str, int] = {}
@@ -146,14 +147,6 @@ def _limits(
         right = list(shares).index(str(one.tables.graph.agent[one.step]))
         agents.append(above(np.array(list(shares.values())), right))
     return round(threshold(steps, COVERAGE), 6), round(threshold(agents, COVERAGE), 6)
-
-
-def _folds(found: Sequence[Example], seed: int) -> dict[int, int]:
-    """Inner fold of each run; runs of one question share it."""
-    groups = sorted({one.group for one in found})
-    order = np.random.default_rng(seed).permutation(len(groups))
-    place = {groups[k]: n % INNER for n, k in enumerate(order)}
-    return {n: place[one.group] for n, one in enumerate(found)}
 
 
 def _parts(one: Example, begin: Networks) -> list[Run]:
