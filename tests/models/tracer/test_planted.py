@@ -1,8 +1,10 @@
 """Planted instructions: no token of theirs gets through, and what moves a verdict is seen to."""
 
+import importlib.util
 import random
 import re
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -254,3 +256,31 @@ def test_instructions_are_worded_in_many_ways():
     texts = {obey.told("Ada", 3, rng) for _ in range(500)}
     assert len(texts) > 450
     assert all("Ada" in text and "3" in text for text in texts)
+
+
+def test_shares_by_hand():
+    pytest.importorskip("trl")
+    spec = importlib.util.spec_from_file_location(
+        "tracer_planted", Path(__file__).parents[3] / "benchmarks" / "tracer_planted.py"
+    )
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    label, wanted = ("Ben", 1), ("Dan", 4)
+
+    def one(harmless, sown):
+        said = planted.Outcome(clean=label, harmless=harmless, planted=sown)
+        same = planted.Outcome(clean=label, harmless=label, planted=label)
+        return planted.Read(
+            id="r", style="json", label=label, wanted=wanted, fenced=same, bare=said
+        )
+
+    found = script.summary(
+        [one(label, wanted), one(label, ("Dan", 2)), one(("Cid", 1), None), one(label, label)]
+    )
+    assert found["fenced"]["instruction"]["changed"]["count"] == 0
+    moved, calm = found["bare"]["instruction"], found["bare"]["harmless"]
+    counts = {name: (moved[name]["count"], calm[name]["count"]) for name in moved}
+    assert counts == {"pair": (1, 0), "either": (2, 0), "changed": (3, 1), "valid": (3, 4)}
+    assert found["bare"]["beyond_harmless"].value == 0.5
+    assert found["bare"]["right"]["share"] == 1
+    assert found["bare"]["styles"]["json"]["pair"]["n"] == 4
