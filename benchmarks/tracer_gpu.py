@@ -1,7 +1,7 @@
 """Throughput of training a tracer on rewards: generation, rewards and update of GRPO, by settings.
 
     python benchmarks/tracer_gpu.py --out speed.json                          # one GPU
-    accelerate launch --num_processes 2 benchmarks/tracer_gpu.py --only scaling   # two
+    accelerate launch --num_processes 2 benchmarks/tracer_gpu.py --budget 45  # how that scales
     python benchmarks/tracer_gpu.py --tiny                                    # a toy on the CPU
 
 Decoders of Qwen3's architecture with random weights read fixed made-up runs (prompts of about 1,000
@@ -12,7 +12,8 @@ one change at a time, then away from these. A variant that fails says why and gi
 Times are of whole optimiser steps after warm-up, the device synchronised at the borders of each
 part. `update` is a step less the drawing and scoring of its answers: forward, backward, optimiser.
 FLOPs are those needed, without padding and without what is computed again: 2 for each weight and
-token that is read or written in generation; 6 in the update, 4 where weights are frozen beside an
+token that is read or written in generation (a prompt for each answer, also where it is read once
+for all); 6 in the update, 4 where weights are frozen beside an
 adapter (no gradients of them); the language-model head counts for answers alone. Causal attention
 adds layers * width * length for each token and pass of the same count (1, 3, 3). MFU divides by
 989 TFLOP/s, the dense bfloat16 peak of an H100 or H200.
@@ -23,6 +24,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import os
 import random
 import sys
 import tempfile
@@ -120,9 +122,9 @@ def variants(gpus: int) -> list[Variant]:
             Variant(name=f"{name}, {kind}", shape=shape, lora=lora, share=share, graph=graph)
             for name, shape, lora, graph in (
                 ("tracekit", small, False, False),
-                ("tracekit, adapter", real, True, False),
                 ("tracekit, by graph", small, False, True),
                 ("tracekit, adapter, by graph", real, True, True),
+                ("tracekit, adapter", real, True, False),
             )
             for kind, share in (("weak", 1.0), ("strong", 1 / gpus))
         ]
@@ -139,9 +141,9 @@ def variants(gpus: int) -> list[Variant]:
         Variant(name="+ activations kept", shape=small, tracekit=False, settings=plain),
         Variant(name="tracekit", shape=small),
         Variant(name="tracekit, adapter", shape=real, lora=True),
+        Variant(name="TRL defaults", shape=real, tracekit=False),
         Variant(name="tracekit, by graph", shape=small, graph=True),
         Variant(name="tracekit, adapter, by graph", shape=real, lora=True, graph=True),
-        Variant(name="TRL defaults", shape=real, tracekit=False),
         Variant(name="tracekit, static cache", shape=small, settings=static),
         Variant(name="tracekit, bfloat16 weights", shape=small, weights="bf16"),
         Variant(name="tracekit, parts of 32", shape=small, settings=_parts(small, 32)),
@@ -239,6 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _arguments(arguments)
     begun = time.perf_counter()
     gpus = processes()
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     asked = variants(gpus) if not given.tiny else _tiny()
     if given.only:
         asked = [
@@ -252,13 +256,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: list[dict[str, Any]] = []
     for variant in asked:
         row: dict[str, Any] = {"name": variant.name, "shape": variant.shape}
-        if time.perf_counter() - begun > given.budget:
+        if _late(begun, given.budget):
             row["failed"] = f"not run: {given.budget} s were spent"
         else:
             row |= timed(variant, words, found, gpus, given)
         rows.append(row)
-        sys.stderr.write(f"{msgspec.json.encode(row).decode()}\n")
-    _say(rows, gpus, time.perf_counter() - begun, given)
+        if _first():
+            sys.stderr.write(f"{msgspec.json.encode(row).decode()}\n")
+            if given.out:  # after each, so that what is measured outlives what breaks
+                given.out.write_bytes(_said(rows, gpus, time.perf_counter() - begun, given))
+    if _first() and not given.out:
+        sys.stdout.buffer.write(_said(rows, gpus, time.perf_counter() - begun, given))
+
+
+def _late(begun: float, budget: float) -> bool:
+    """Whether the time is spent; the first process says so for all."""
+    late = [time.perf_counter() - begun > budget]
+    if torch.distributed.is_initialized():
+        torch.distributed.broadcast_object_list(late)
+    return late[0]
+
+
+def _first() -> bool:
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def timed(
@@ -281,7 +301,7 @@ def timed(
                 trainer.generation_config.disable_compile = False
             trainer.train()
         return _figures(trainer, shape, variant, clock.ended - clock.started, given.steps, gpus)
-    except (RuntimeError, ValueError, TypeError, ImportError, AttributeError) as error:
+    except Exception as error:
         if gpus > 1:  # the others would wait for this one
             raise
         return {"failed": f"{type(error).__name__}: {str(error)[:300]}"}
@@ -434,7 +454,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, help="file for the JSON; standard output without it")
     parser.add_argument("--only", help="part of a variant's `shape: name`")
-    parser.add_argument("--steps", type=int, default=3, help="optimiser steps that are measured")
+    parser.add_argument("--steps", type=int, default=2, help="optimiser steps that are measured")
     parser.add_argument("--warmup", type=int, default=1, help="steps before that")
     parser.add_argument("--completion", type=int, default=128, help="tokens of every answer")
     parser.add_argument("--budget", type=float, default=130, help="seconds; none begins after that")
@@ -442,12 +462,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _say(rows: list[dict[str, Any]], gpus: int, seconds: float, given: argparse.Namespace) -> None:
+def _said(
+    rows: list[dict[str, Any]], gpus: int, seconds: float, given: argparse.Namespace
+) -> bytes:
     import transformers
     import trl
 
-    if torch.distributed.is_initialized() and torch.distributed.get_rank():
-        return
     said = {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "devices": gpus,
@@ -462,11 +482,7 @@ def _say(rows: list[dict[str, Any]], gpus: int, seconds: float, given: argparse.
         "seconds": round(seconds, 1),
         "variants": rows,
     }
-    text = msgspec.json.format(msgspec.json.encode(said), indent=1) + b"\n"
-    if given.out:
-        given.out.write_bytes(text)
-    else:
-        sys.stdout.buffer.write(text)
+    return msgspec.json.format(msgspec.json.encode(said), indent=1) + b"\n"
 
 
 if __name__ == "__main__":
