@@ -10,11 +10,12 @@ docs/benchmarks.md from all files that are there. Teams are those of prm_tasks.j
 were fixed for a single run that solves about half; tasks have other numbers. A case is a task whose
 first run failed, each question once. All methods get the same cases, rounds and seeds.
 
-Who advises: `none` (plain retries), `random`, `constant` (the step that solves most on as many
-other cases, of the first eight), any method that needs one log, `tracer`, `oracle` (the decisive
-step by replays with the system's corrections, on other seeds; the earliest wrong one where no
-single step decides) and `rewind` (the oracle's step, but nobody is told: what it is worth to go
-back there). With --blind nobody knows how an attempt ended: successes are tried again as well, and
+Who advises: `none` (plain retries), `random`, `constant` (the step that solves most on a third as
+many other cases, of the first eight; its neighbours in later rounds), any method that needs one
+log, `tracer`, `oracle` (the decisive step by replays with the system's corrections, on other
+seeds; the earliest wrong one where no single step decides) and `rewind` (the oracle's step, but
+nobody is told: what it is worth to go back there). No method blames a step again while it has
+another suspect; the oracle may. With --blind nobody knows how an attempt ended: successes are tried again as well, and
 the last attempt counts.
 """
 
@@ -27,7 +28,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -36,12 +37,14 @@ from tracekit.analyzers.intervene.branches import Branches
 from tracekit.analyzers.intervene.diagnose import right_steps
 from tracekit.analyzers.intervene.feedback import (
     Adviser,
+    Attempts,
     History,
     Rules,
     by_method,
     in_rounds,
     silent,
 )
+from tracekit.attribution import Attribution
 from tracekit.context import Context
 from tracekit.folds import question_key
 from tracekit.inject.labels import corrections, decide
@@ -73,6 +76,9 @@ class Setting(msgspec.Struct, frozen=True, order=True):
     def rules(self) -> Rules:
         """The same for the library."""
         return Rules(rounds=ROUNDS, start=self.start, told=self.told)
+
+
+ANY = Setting(0.0, "step", told=True)
 
 
 # --- cases ---------------------------------------------------------------------------------------
@@ -123,7 +129,7 @@ def constant(step: int) -> Adviser:
 def best_constant(setting: Setting, options: argparse.Namespace) -> int:
     """The step that solves most, on other cases; a choice for each setting."""
     told = msgspec.structs.replace(setting, told=True)
-    others = cases(setting.habit, options.seed + OTHER, options.cases)
+    others = cases(setting.habit, options.seed + OTHER, options.cases // 3)
     solved = {
         step: sum(
             one.solved(ROUNDS) for one in in_rounds(SYSTEM, others, constant(step), told.rules)
@@ -150,17 +156,51 @@ def true_slip(trace: Trace) -> Advice:
     return Advice(agent=trace.steps[step].agent, step=step, by="oracle")
 
 
-def oracle(traces: Sequence[Trace]) -> list[Advice | None]:
-    """The true slips."""
-    return [true_slip(trace) for trace in traces]
+SLIPS: dict[bytes, Advice] = {}
+"""True slips of runs, found once: settings share their first runs."""
 
 
-def rewind(traces: Sequence[Trace]) -> list[Advice | None]:
+def oracle(tasks: Sequence[Attempts]) -> list[Advice | None]:
+    """The true slips of the latest attempts."""
+    said: list[Advice | None] = []
+    for attempts in tasks:
+        trace = attempts[-1].trace
+        key = content(trace)
+        SLIPS[key] = SLIPS.get(key) or true_slip(trace)
+        said.append(SLIPS[key])
+    return said
+
+
+def rewind(tasks: Sequence[Attempts]) -> list[Advice | None]:
     """The true slips, held against nobody."""
-    return [
-        None if slip is None else msgspec.structs.replace(slip, agent="")
-        for slip in remembered(oracle)(traces)
-    ]
+    return [slip and msgspec.structs.replace(slip, agent="") for slip in oracle(tasks)]
+
+
+def content(trace: Trace) -> bytes:
+    """What is the same in equal runs of one task."""
+    return msgspec.json.encode([trace.task.id, trace.steps])
+
+
+class Once:
+    """A method that is asked once about equal runs, whatever they are called."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"trace"})
+
+    def __init__(self, method: Any) -> None:
+        self.name, self._method = method.name, method
+        self._known: dict[bytes, Attribution] = {}
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """The verdict."""
+        return self.attribute_many([trace], context)[0]
+
+    def attribute_many(self, traces: Sequence[Trace], context: Context) -> list[Attribution]:
+        """The verdicts; what is new is asked together."""
+        keys = [content(trace) for trace in traces]
+        new = {key: t for key, t in zip(keys, traces, strict=True) if key not in self._known}
+        made = self._method.attribute_many(list(new.values()), context)
+        self._known.update(zip(new, made, strict=True))
+        return [self._known[key] for key in keys]
 
 
 def tracer(options: argparse.Namespace) -> Adviser:
@@ -172,7 +212,7 @@ def tracer(options: argparse.Namespace) -> Adviser:
     settings = {"batch": 64, **{name: json.loads(value) for name, value in chosen.items()}}
     writer = load(str(options.model), {**DEFAULTS, **settings})
     context = Context(seed=options.seed, settings={"model": str(options.model), **settings})
-    return by_method(Tracer(writer), context)
+    return by_method(Once(Tracer(writer)), context)
 
 
 def adviser(name: str, setting: Setting, options: argparse.Namespace) -> Adviser:
@@ -187,31 +227,13 @@ def adviser(name: str, setting: Setting, options: argparse.Namespace) -> Adviser
     return by_method(registry.get("analyzers", name), Context(seed=options.seed))
 
 
-MEMORY: dict[tuple[Adviser, bytes], Advice | None] = {}
-
-
-def remembered(advise: Adviser) -> Adviser:
-    """The same, asked once about each run: settings share their first ones."""
-
-    def asked(traces: Sequence[Trace]) -> list[Advice | None]:
-        keys = [msgspec.json.encode([t.task.id, t.outcome.status, t.steps]) for t in traces]
-        new = {key: t for key, t in zip(keys, traces, strict=True) if (advise, key) not in MEMORY}
-        for key, said in zip(new, advise(list(new.values())), strict=True):
-            MEMORY[advise, key] = said
-        return [MEMORY[advise, key] for key in keys]
-
-    return asked
-
-
 # --- measured ------------------------------------------------------------------------------------
 
 
 def measure(name: str, options: argparse.Namespace, out: Path) -> None:
     """Write what became of every case in every setting, by one method."""
     known, rows = trained_on(options.model), []
-    shared = (
-        None if name == "constant" else remembered(adviser(name, Setting(0, "step", True), options))
-    )
+    shared = None if name == "constant" else adviser(name, ANY, options)
     for habit in options.habits:
         if options.blind:
             new = (run for run in first_runs(habit, options.seed) if question_key(run) not in known)

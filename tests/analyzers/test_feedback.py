@@ -48,7 +48,16 @@ class Plain:
 
 
 def named(step):
-    return lambda traces: [Advice(agent=t.steps[step].agent, step=step) for t in traces]
+    def advise(tasks):
+        latest = [attempts[-1].trace for attempts in tasks]
+        return [Advice(agent=t.steps[step].agent, step=step) for t in latest]
+
+    return advise
+
+
+def alone(runs):
+    """Tasks of which nothing is known but their first run."""
+    return [(Attempt(run),) for run in runs]
 
 
 def test_rounds_end_with_a_success_and_what_is_solved_stays_solved(team, runs):
@@ -66,9 +75,9 @@ def test_rounds_end_with_a_success_and_what_is_solved_stays_solved(team, runs):
 def test_who_is_not_told_how_it_ended_tries_to_the_end(team, runs):
     seen = []
 
-    def adviser(traces):
-        seen.extend(traces)
-        return named(0)(traces)
+    def adviser(tasks):
+        seen.extend(one.trace for attempts in tasks for one in attempts)
+        return named(0)(tasks)
 
     found = in_rounds(team, runs, adviser, Rules(rounds=2, told=False))
     assert {len(one.attempts) for one in found} == {3}
@@ -106,12 +115,12 @@ def test_a_run_without_a_checkpoint_is_refused(team, runs):
 
 
 def test_a_method_advises_and_an_abstention_is_silence(team, runs):
-    advised = by_method(registry.get("analyzers", "compact"), Context())(runs)
+    advised = by_method(registry.get("analyzers", "compact"), Context())(alone(runs))
     assert all(each.by == "compact" and each.why for each in advised)
     for run, each in zip(runs, advised, strict=True):
         assert run.steps[each.step].agent == each.agent
     nobody = Attribution(trace_id="t", method=Method("m"), abstained="no idea")
-    assert advice_of(runs[0], nobody) is None
+    assert advice_of((Attempt(runs[0]),), nobody) is None
     with pytest.raises(UsageError, match="one log"):
         by_method(registry.get("analyzers", "intervene"), Context())
 
@@ -135,7 +144,7 @@ def test_runs_are_judged_together_where_that_is_cheaper(runs):
             ]
 
     judge = Together()
-    assert [each.step for each in by_method(judge, Context())(runs)] == [0] * len(runs)
+    assert [each.step for each in by_method(judge, Context())(alone(runs))] == [0] * len(runs)
     assert judge.calls == 1
 
 
@@ -147,7 +156,19 @@ def test_output_of_a_tool_is_held_against_who_asked_for_it():
     shown = (Evidence(step=1, weight=1.0, shows="it is empty"),)
     suspect = Suspect("search", 1, 1.0, evidence=shown)
     verdict = Attribution(trace_id="t", method=Method("m"), suspects=(suspect,))
-    assert advice_of(trace, verdict) == Advice(agent="Ada", step=0, why="it is empty", by="m")
+    assert advice_of((Attempt(trace),), verdict) == Advice(
+        agent="Ada", step=0, why="it is empty", by="m"
+    )
+
+
+def test_a_step_is_not_blamed_again_while_there_is_another_suspect():
+    trace = make_trace("t", [("Ada", "one"), ("Ben", "two")])
+    suspects = (Suspect("Ada", 0, 0.9), Suspect("Ben", 1, 0.1))
+    verdict = Attribution(trace_id="t", method=Method("m"), suspects=suspects)
+    first = advice_of((Attempt(trace),), verdict)
+    second = advice_of((Attempt(trace, first), Attempt(trace)), verdict)
+    third = advice_of((Attempt(trace, first), Attempt(trace, second), Attempt(trace)), verdict)
+    assert [each.step for each in (first, second, third)] == [0, 1, 0]
 
 
 def test_long_reasons_are_cut_and_answers_blanked():

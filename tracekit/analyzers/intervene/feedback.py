@@ -30,8 +30,10 @@ from tracekit.trace import Message, Outcome, Trace
 LONGEST = 600
 """Characters of a reason that are passed on."""
 
-Adviser = Callable[[Sequence[Trace]], Sequence[Advice | None]]
-"""From attempts to what is held against each; None for nothing."""
+Attempts = tuple[Attempt, ...]
+"""All runs at one task, the latest last and without advice."""
+Adviser = Callable[[Sequence[Attempts]], Sequence[Advice | None]]
+"""From attempts at tasks to what is held against the latest of each; None for nothing."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +53,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """All attempts at one task, the first run before them; the last one has no advice."""
+    """What became of one task."""
 
-    attempts: tuple[Attempt, ...]
+    attempts: Attempts
+    """All runs at it, the first one included."""
 
     def solved(self, rounds: int) -> bool:
         """Whether the task is solved after so many rounds.
@@ -76,8 +79,9 @@ def in_rounds(
     seeds = [_first_seed(run, seed) for run in runs]
     for number in range(rules.rounds):
         places = [at for at, one in enumerate(histories) if not (rules.told and one.solved(number))]
-        latest = [histories[at].attempts[-1].trace for at in places]
-        shown = latest if rules.told else [_untold(trace) for trace in latest]
+        shown = [histories[at].attempts for at in places]
+        if not rules.told:
+            shown = [tuple(map(_untold, attempts)) for attempts in shown]
         for at, advice in zip(places, adviser(shown), strict=True):
             attempts = histories[at].attempts
             attempts = (*attempts[:-1], Attempt(attempts[-1].trace, advice))
@@ -98,8 +102,9 @@ def _ended(system: Replayable, trace: Trace) -> Trace:
     return msgspec.structs.replace(trace, outcome=system.check(trace))
 
 
-def _untold(trace: Trace) -> Trace:
-    return msgspec.structs.replace(trace, outcome=Outcome(answer=trace.outcome.answer))
+def _untold(attempt: Attempt) -> Attempt:
+    outcome = Outcome(answer=attempt.trace.outcome.answer)
+    return Attempt(msgspec.structs.replace(attempt.trace, outcome=outcome), attempt.advice)
 
 
 def shares(histories: Sequence[History], rounds: int) -> tuple[Estimate, ...]:
@@ -158,38 +163,48 @@ def words(attempt: Attempt) -> str:
     return f"{where}: {why}." if why else f"{where}."
 
 
-def silent(traces: Sequence[Trace]) -> list[None]:
+def silent(tasks: Sequence[Attempts]) -> list[None]:
     """The adviser that says nothing: plain retries."""
-    return [None] * len(traces)
+    return [None] * len(tasks)
 
 
 def by_method(method: Analyzer, context: Context) -> Adviser:
-    """The first suspect of a method, with the reason that it gives.
+    """The first suspect of a method that was not blamed before, with the reason that is given.
 
-    Output of a tool is held against whoever asked for it. An abstention is no advice. Raises
-    `UsageError` for a method that needs replays or other runs.
+    Raises `UsageError` for a method that needs replays or other runs.
     """
     if method.needs & {"replay", "corpus"}:
         raise UsageError(f"{method.name}: feedback comes from a method that needs one log")
 
-    def advise(traces: Sequence[Trace]) -> list[Advice | None]:
+    def advise(tasks: Sequence[Attempts]) -> list[Advice | None]:
+        traces = [attempts[-1].trace for attempts in tasks]
         if isinstance(method, Batched):
             verdicts = method.attribute_many(traces, context)
         else:
             verdicts = [method.attribute(trace, context) for trace in traces]
-        return [advice_of(*pair) for pair in zip(traces, verdicts, strict=True)]
+        return [advice_of(*pair) for pair in zip(tasks, verdicts, strict=True)]
 
     return advise
 
 
-def advice_of(trace: Trace, verdict: Attribution) -> Advice | None:
-    """What a verdict says to the system; None where it names nobody."""
-    top = verdict.top
-    if verdict.abstained is not None or top is None:
+def advice_of(attempts: Attempts, verdict: Attribution) -> Advice | None:
+    """What a verdict on the latest attempt says to the system; None where it names nobody.
+
+    A step is not blamed again while there is another suspect: its agent has gone over it. Output
+    of a tool is held against whoever asked for it.
+    """
+    if verdict.abstained is not None:
         return None
-    asked = charged(trace)[top.step]
-    agent = top.agent if asked == top.step else trace.steps[asked].agent
-    return Advice(agent=agent, step=asked, why=_why(top), by=verdict.method.name)
+    trace = attempts[-1].trace
+    asked = charged(trace)
+    known = {one.advice.step for one in attempts if one.advice is not None}
+    new = (one for one in verdict.suspects if asked[one.step] not in known)
+    chosen = next(new, verdict.top)
+    if chosen is None:
+        return None
+    step = asked[chosen.step]
+    agent = chosen.agent if step == chosen.step else trace.steps[step].agent
+    return Advice(agent=agent, step=step, why=_why(chosen), by=verdict.method.name)
 
 
 def _why(suspect: Suspect) -> str:
