@@ -9,21 +9,14 @@ import msgspec
 import typer
 
 from tracekit.errors import UsageError
+from tracekit.llm.terms import Terms
 
 if TYPE_CHECKING:
-    from tracekit.llm.cache import Store
+    from tracekit.llm.cache import Mode
     from tracekit.llm.client import Client, Spent
 
-AT_ONCE = 8
-"""Calls under way at once, and runs judged at once, unless told otherwise."""
-PATIENCE = 120.0
-"""Seconds that an answer may take unless told otherwise."""
-ACCOUNT = "cap"
-"""The account of the store that caps are counted in, so that they hold over several starts."""
-AGAIN = 4
-"""Further tries of a call that failed for a reason that may pass, unless told otherwise."""
-NOWHERE = "http://localhost/v1"
-"""Stands for the server when calls are replayed; nothing is ever sent there."""
+USUAL = Terms()
+"""How a server is asked unless told otherwise."""
 
 
 def _instead_of_cache(context: typer.Context, file: Path | None) -> Path | None:
@@ -107,14 +100,14 @@ Repeat = Annotated[
 class Calls(msgspec.Struct, frozen=True, kw_only=True):
     """The options together. Raises `UsageError` for such as do not go together."""
 
-    llm: Llm = ""
-    key_env: KeyEnv = ""
-    concurrency: Concurrency = AT_ONCE
-    timeout: Timeout = PATIENCE
-    retries: Retries = AGAIN
-    max_tokens_total: MaxTokens = None
-    max_cost: MaxCost = None
-    price: PriceOption = ""
+    llm: Llm = USUAL.llm
+    key_env: KeyEnv = USUAL.key_env
+    concurrency: Concurrency = USUAL.concurrency
+    timeout: Timeout = USUAL.timeout
+    retries: Retries = USUAL.retries
+    max_tokens_total: MaxTokens = USUAL.max_tokens_total
+    max_cost: MaxCost = USUAL.max_cost
+    price: PriceOption = USUAL.price
     cache: Cache = None
     record: Record = None
     replay: Replay = None
@@ -122,53 +115,24 @@ class Calls(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if sum(file is not None for file in (self.cache, self.record, self.replay)) > 1:
             raise UsageError("--cache, --record and --replay: only one of them")
-        if self.max_cost is not None and not self.price:
-            raise UsageError("--max-cost needs the price: --price 2.50,10 (dollars a million)")
+        self.terms()  # what does not go together is told before anything is read
 
     @property
     def answered(self) -> bool:
         """Whether there is a server, or a record of one."""
         return bool(self.llm) or self.replay is not None
 
+    def terms(self) -> Terms:
+        """The same for the library."""
+        stores: dict[Mode, Path | None]
+        stores = {"cache": self.cache, "record": self.record, "replay": self.replay}
+        mode: Mode = next((mode for mode, file in stores.items() if file is not None), "off")
+        said = {name: getattr(self, name) for name in self.__struct_fields__ if name not in stores}
+        return Terms(store=stores.get(mode), mode=mode, **said)
+
     def client(self, model: str) -> Client:
         """A client that keeps to them; no connection is made before the first call."""
-        from tracekit.llm.budget import Budget, Price
-        from tracekit.llm.client import Client
-        from tracekit.llm.endpoint import Endpoint, Retry
-
-        store = self._store()
-        kept = store is not None and store.mode != "replay"
-        capped = self.max_tokens_total is not None or self.max_cost is not None
-        budget = Budget(
-            tokens=self.max_tokens_total,
-            money=self.max_cost,
-            prices={model: Price(*self._prices())} if self.price else {},
-            account=ACCOUNT if kept and capped else "",
-        )
-        endpoint = Endpoint(
-            url=self.llm or NOWHERE,
-            key_env=self.key_env,
-            timeout=self.timeout,
-            concurrency=self.concurrency,
-            retry=Retry(tries=self.retries + 1),
-        )
-        return Client(endpoint, budget=budget, store=store)
-
-    def _store(self) -> Store | None:
-        from tracekit.llm.cache import Store
-
-        if self.cache is not None:
-            return Store(self.cache, "cache")
-        if self.record is not None:
-            return Store(self.record, "record")
-        return Store(self.replay, "replay") if self.replay is not None else None
-
-    def _prices(self) -> tuple[float, float]:
-        try:
-            read, written = map(float, self.price.split(","))
-        except ValueError:
-            raise UsageError(f"--price {self.price}: not two numbers, like 2.50,10") from None
-        return read, written
+        return self.terms().client(model)
 
 
 def told(spent: Spent) -> str:

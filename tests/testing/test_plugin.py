@@ -10,6 +10,8 @@ import pytest
 from tracekit.errors import InputError
 from tracekit.gate.baseline import read
 from tracekit.store import write_traces
+from tracekit.testing.chat_server import ChatServer
+from tracekit.testing.judges import Oracle, planted_run
 from tracekit.testing.runs import Runs
 from tracekit.testing.traces import make_trace
 from tracekit.trace import Outcome, Task
@@ -108,6 +110,29 @@ def test_a_wrong_key_of_the_configuration_ends_the_session(project):
     result = project.runpytest_subprocess("--tracekit")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*no key is named 'log'; did you mean 'logs'?*"])
+
+
+def test_a_configured_judge_is_asked(project, no_proxy):
+    """Server, model, caps, store and repeats are those of the commands."""
+    bad = planted_run(7, 2)
+    write_traces([bad], project.path / "runs" / "runs.jsonl")
+    project.makepyfile(
+        "def test_it(tracekit_trace, attribute):\n"
+        "    verdict = attribute(tracekit_trace)\n"
+        "    assert verdict.suspects[0].step == 2 and verdict.votes.asked == 2\n"
+        "    assert verdict.cost.money > 0 and verdict.cost.calls == 2\n"
+        "    assert attribute(tracekit_trace, 'first-speaker').suspects[0].step == 0\n"
+        "    assert attribute(tracekit_trace, 'judge:a2p').suspects[0].step == 2\n"
+    )
+    with ChatServer(Oracle([bad])) as server:
+        project.makepyprojecttoml(
+            '[tool.tracekit]\nlogs = ["runs"]\nmethod = "judge:all-at-once"\nmodel = "m"\n'
+            f'llm = "{server.url}"\nrepeat = 2\nmax-cost = 1.0\nprice = "2,10"\n'
+            'cache = "calls.db"\n'
+        )
+        result = project.runpytest_subprocess("--tracekit")
+    result.assert_outcomes(passed=1)
+    assert (project.path / "calls.db").is_file()
 
 
 def test_the_baseline_of_the_gate_is_that_of_the_tests(project):

@@ -15,19 +15,26 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import tracekit.config
+from tracekit import registry
 from tracekit.analyzers.run import attribute as attributed
 from tracekit.attribution import Attribution
 from tracekit.context import Context
 from tracekit.errors import TracekitError
 from tracekit.ingest.outcomes import Outcomes, outcomes_from
 from tracekit.ingest.pipeline import Ingest, load
+from tracekit.ingest.redact import redactor_for
+from tracekit.llm.client import Client
+from tracekit.llm.terms import Terms
+from tracekit.protocols import Analyzer
+from tracekit.replay.systems import load_system
 from tracekit.testing.runs import Runs
 from tracekit.trace import Trace
 
@@ -39,12 +46,13 @@ class Project:
     """What one test session knows: the configuration, and each log once."""
 
     def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         found = tracekit.config.find(config.rootpath)
         self.said = found.config
         self.logs = tuple(config.getoption("tracekit_logs")) or self.said.logs
         self.baseline = config.getoption("tracekit_baseline") or self.said.gate.baseline
-        if self.said.outcome_from is not None:
-            sys.path.append(str(config.rootpath))  # a check lies there more often than on the path
+        if self.said.outcome_from is not None or self.said.system is not None:
+            sys.path.append(str(config.rootpath))  # they lie there more often than on the path
         self.runs = cache(self._runs)
 
     @property
@@ -62,6 +70,11 @@ class Project:
             raise pytest.Collector.CollectError("tracekit: " + "\n".join(map(str, lost[:10])))
         if outcomes is not None:
             traces = [outcomes.apply(trace) for trace in traces]
+        redactor = redactor_for(
+            "personal" if self.said.pii else "secrets" if self.said.redact else "none"
+        )
+        if redactor is not None:
+            traces = [redactor.trace(trace) for trace in traces]
         if not traces:
             where = ", ".join(logs) or "no logs: name them in the marker or in [tool.tracekit]"
             raise pytest.Collector.CollectError(f"tracekit: there is no run to test in {where}")
@@ -70,13 +83,40 @@ class Project:
     def judge(self, trace: Trace, method: Any = None, **settings: Any) -> Attribution:
         """The verdict of the configured method, or of another one."""
         said = self.said
-        context = Context(
+        if method is None:
+            more = {} if said.repeat is None else {"repeat": said.repeat}
+            settings = {**said.settings, **more, **settings}
+        context = msgspec.structs.replace(self.context, settings=settings)
+        model = said.model if method is None or _asks(method) else None
+        return attributed(trace, method or said.method, model=model, context=context)
+
+    @cached_property
+    def context(self) -> Context:
+        """What methods may use: seed, other runs, the system, and a client that closes in the end."""
+        said = self.said
+        return Context(
             seed=said.seed or 0,
             with_answer=bool(said.with_answer),
-            settings=settings if method else {**said.settings, **settings},
+            corpus=list(load(*said.corpus)) if said.corpus else (),
+            system=load_system(said.system) if said.system else None,
+            llm=self._client() if said.llm else None,
         )
-        model = None if method else said.model
-        return attributed(trace, method or said.method, model=model, context=context)
+
+    def _client(self) -> Client:
+        said = self.said
+        known = {name: getattr(said, name, None) for name in Terms.__struct_fields__}
+        terms: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+        if said.cache is not None:
+            terms |= {"store": said.cache, "mode": "cache"}
+        client = Terms(**terms).client(said.model or "")
+        self._config.add_cleanup(client.close)
+        return client
+
+
+def _asks(method: str | Analyzer) -> bool:
+    """Whether a method asks a model, so that the configured one is meant."""
+    named = registry.get("analyzers", method) if isinstance(method, str) else method
+    return "llm" in named.needs
 
 
 PROJECT = pytest.StashKey[Project]()
