@@ -7,7 +7,7 @@ import pytest
 from tracekit.signals.cues import CUES, ERRORS, SHOWS, cues, find
 from tracekit.signals.errors import all_signs, signs
 from tracekit.signals.repeats import repeats
-from tracekit.signals.text import HEAD, TAIL, Span, around, window, words
+from tracekit.signals.text import HEAD, TAIL, Span, around, ends, window, words
 from tracekit.testing.traces import make_trace
 from tracekit.trace import Step, ToolCall
 
@@ -65,6 +65,27 @@ def test_long_text_is_read_at_its_ends_only():
     assert "exception" not in cues(Step(0, "A", content=middle))
     assert "exception" in cues(Step(0, "A", content=middle + " KeyError: b"))
     assert len(window(middle)) == len(middle)
+
+
+def test_what_is_left_out_moves_no_place():
+    said = "I am sorry. " + "a " * HEAD + "KeyError: b " + "c " * (TAIL // 2)
+    text = said + "The mock failed. Final answer: 12"
+    assert len(window(text)) > len(ends(text))
+    found = {
+        name: text[span.start : span.end] for name, span in cues(Step(0, "A", content=text)).items()
+    }
+    assert found == {
+        "apology": "I am sorry",
+        "assumption": "mock",
+        "final-answer": "Final answer: ",
+    }
+    assert words(ends(text)) == words(window(text)) >= {"sorry", "mock", "12"}
+
+
+def test_a_place_may_begin_before_what_is_left_out_and_end_behind_it():
+    text = "x" * (HEAD - 13) + " final answer" + "y".join([" " * 5_000, " " * 5_000]) + "z" * TAIL
+    span = cues(Step(0, "A", content=text))["final-answer"]
+    assert span == Span(HEAD - 12, len(text) - TAIL)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tracekit.signals.positions import positions
 from tracekit.signals.progress import directed, progress
 from tracekit.signals.provenance import final_step
 from tracekit.signals.reading import OPENING, Reading, later, read
-from tracekit.signals.text import window
+from tracekit.signals.text import ends
 from tracekit.trace import Source, Step, Trace
 
 Columns = dict[str, np.ndarray]
@@ -101,7 +101,7 @@ def _next_acting(reading: Reading) -> list[int | None]:
 
 
 def _local(trace: Trace, reading: Reading) -> Columns:
-    texts = [window(step.content) for step in trace.steps]
+    texts = [ends(step.content) for step in trace.steps]
     return _deviations(trace, reading, tfidf([*texts, trace.task.question]))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from tracekit.signals.text import Span, lowered, window
+from tracekit.signals.text import HEAD, Span, ends, lowered
 from tracekit.trace import Step, ToolCall
 
 
@@ -155,9 +155,16 @@ def cues(step: Step) -> dict[str, Span]:
     >>> sorted(cues(Step(index=0, agent="A", content="I apologize: let us assume x = 3.")))
     ['apology', 'assumption']
     """
-    text = lowered(window(step.content))
+    text = lowered(ends(step.content))
+    left_out = len(step.content) - len(text)
     found = ((name, cue.find(text)) for name, cue in CUES.items())
-    return {name: span for name, span in found if span is not None}
+    return {name: _placed(span, left_out) for name, span in found if span is not None}
+
+
+def _placed(span: Span, left_out: int) -> Span:
+    """A span of `ends` as one of the whole text."""
+    start, end = span
+    return Span(start + left_out * (start >= HEAD), end + left_out * (end > HEAD))
 
 
 def broken(call: ToolCall) -> str | None:
@@ -170,7 +177,7 @@ def broken(call: ToolCall) -> str | None:
     if call.error:
         return f"{name} reports an error"
     shown = (
-        cue for cue in ("exit-code", "exception") if call.result and find(cue, window(call.result))
+        cue for cue in ("exit-code", "exception") if call.result and find(cue, ends(call.result))
     )
     cue = next(shown, None)
     return None if cue is None else f"{name}: {SHOWS[cue]}"

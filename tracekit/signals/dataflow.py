@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tracekit.signals.text import window
+from tracekit.signals.text import ends
 from tracekit.trace import Step, Trace
 
 Kind = Literal["reply", "input", "fact"]
@@ -52,7 +52,7 @@ def facts(text: str) -> tuple[str, ...]:
     ('Mara', '1250.5', 'row_7', 'https://a.example/x')
     """
     found: dict[str, None] = {}
-    for match in _FACT.finditer(window(text)):
+    for match in _FACT.finditer(ends(text)):
         fact = match.group()
         if fact[0].isdigit():
             fact = fact.replace(",", "")

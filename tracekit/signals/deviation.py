@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tracekit.signals.text import lowered, window
+from tracekit.signals.text import ends, lowered
 
 _TOKEN = re.compile(r"[^\W_]{2,}")
 LARGEST = 4000
@@ -31,7 +31,7 @@ def tfidf(texts: Sequence[str]) -> np.ndarray:
     >>> bool(rows[0] @ rows[1] > 0.9), float(rows[0] @ rows[2])
     (True, 0.0)
     """
-    counts = [Counter(_TOKEN.findall(lowered(window(text)))) for text in texts]
+    counts = [Counter(_TOKEN.findall(lowered(ends(text)))) for text in texts]
     spread = Counter(word for count in counts for word in count)
     vocabulary = [word for word, _ in sorted(spread.items(), key=lambda item: (-item[1], item[0]))]
     room = max(1, min(LARGEST, CELLS // max(1, len(texts))))

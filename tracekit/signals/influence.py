@@ -8,7 +8,7 @@ import numpy as np
 
 from tracekit.signals.provenance import answer_words, final_step
 from tracekit.signals.reading import Reading, later
-from tracekit.signals.text import share, window, words
+from tracekit.signals.text import ends, share, words
 from tracekit.trace import Trace
 
 _KEY = re.compile(r"\b(?:[A-Z][\w'-]{2,}|\d[\d.,]*\d|\d)")
@@ -18,9 +18,9 @@ LOOK_AHEAD = 200
 
 def influence(trace: Trace, reading: Reading) -> dict[str, np.ndarray]:
     """Columns about the flow of words through the run, each (n_steps,)."""
-    said = [words(window(step.content)) for step in trace.steps]
+    said = [words(ends(step.content)) for step in trace.steps]
     new = _new(trace, said)
-    keys = [_keys(window(step.content)) for step in trace.steps]
+    keys = [_keys(ends(step.content)) for step in trace.steps]
     return {
         **_echoes(reading, said, new),
         **_answers(trace, reading, said, keys),

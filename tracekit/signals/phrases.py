@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from tracekit.signals.text import lowered, window
+from tracekit.signals.text import ends, lowered
 from tracekit.trace import Trace
 
 PHRASES: dict[str, re.Pattern[str]] = {
@@ -62,7 +62,7 @@ def phrases(trace: Trace) -> dict[str, np.ndarray]:
     >>> [name for name, column in found.items() if column[0] > 0]
     ['concludes', 'hedges', 'agrees']
     """
-    texts = [lowered(window(step.content)) for step in trace.steps]
+    texts = [lowered(ends(step.content)) for step in trace.steps]
     return {
         name: np.array([_count(pattern, text) for text in texts])
         for name, pattern in PHRASES.items()

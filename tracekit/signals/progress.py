@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from tracekit.signals.reading import Reading
-from tracekit.signals.text import window, words
+from tracekit.signals.text import ends, words
 from tracekit.trace import Trace
 
 LEDGER = 8000
@@ -83,7 +83,7 @@ def _instructions(trace: Trace, reading: Reading) -> dict[str, np.ndarray]:
     """
     n = reading.n
     orders = [step.index for step in trace.steps if reading.hub[step.index] and step.to]
-    said = {i: words(window(trace.steps[i].content)) for i in orders}
+    said = {i: words(ends(trace.steps[i].content)) for i in orders}
     asked_again, repeats, answered = np.zeros(n), np.zeros(n), np.zeros(n)
     for one, two in pairwise(orders):
         union = len(said[one] | said[two])

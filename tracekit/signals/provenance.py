@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracekit.signals.cues import find
 from tracekit.signals.roles import candidates, reports
-from tracekit.signals.text import window, words
+from tracekit.signals.text import ends, words
 from tracekit.trace import Trace
 
 MIN_WORDS = 3
@@ -45,7 +45,7 @@ def answer_words(trace: Trace) -> frozenset[str]:
     text = trace.steps[index].content
     marker = find("final-answer", text)
     answer = text[marker.end :].strip().partition("\n")[0] if marker else text
-    return words(window(answer)) - question
+    return words(ends(answer)) - question
 
 
 def first_said(trace: Trace) -> list[frozenset[str]]:
@@ -63,7 +63,7 @@ def first_said(trace: Trace) -> list[frozenset[str]]:
     missing, blamable = set(answer_words(trace)), set(candidates(trace))
     found = []
     for step in trace.steps:
-        fresh = missing & words(window(step.content))
+        fresh = missing & words(ends(step.content))
         found.append(frozenset(fresh) if step.index in blamable else frozenset())
         missing -= fresh
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from tracekit.signals.cues import ERRORS, broken, cues
 from tracekit.signals.provenance import answer_words, first_said
 from tracekit.signals.roles import candidates, executors, hub, reports
-from tracekit.signals.text import Span, share, window, words
+from tracekit.signals.text import Span, ends, share, words
 from tracekit.trace import Step, Trace
 
 LITTLE = 40
@@ -97,7 +97,7 @@ def read(trace: Trace) -> Reading:
         action=action,
         error=error,
         failed=action & (later(executor & error | empty) | tool_error),
-        overlap=np.array([share(question, words(window(s.content))) for s in steps]),
+        overlap=np.array([share(question, words(ends(s.content))) for s in steps]),
         introduces=np.array([len(found) / answer for found in fresh]),
         fresh=fresh,
         spans=spans,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tracekit.signals.roles import executors, people
-from tracekit.signals.text import jaccard, window, words
+from tracekit.signals.text import ends, jaccard, words
 from tracekit.trace import Step, Trace
 
 LIKE = 0.9
@@ -36,7 +36,7 @@ def repeats(trace: Trace) -> list[int | None]:
         if step.agent in silent or step.kind in ("tool_result", "system"):
             found.append(None)
             continue
-        calls, said = _calls(step), words(window(step.content))
+        calls, said = _calls(step), words(ends(step.content))
         own = turns.setdefault(step.agent, [])
         same = (
             index

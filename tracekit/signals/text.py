@@ -45,6 +45,15 @@ def window(text: str) -> str:
     return text[:HEAD] + " " * (len(text) - HEAD - TAIL) + text[-TAIL:]
 
 
+def ends(text: str) -> str:
+    """The same with two blanks for what lies between, where places do not matter: it is faster.
+
+    >>> len(ends("x" * 10_000))
+    8002
+    """
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}  {text[-TAIL:]}"
+
+
 def words(text: str) -> frozenset[str]:
     """Its content words in lower case: three letters or more, or any number; no stop words.
 
