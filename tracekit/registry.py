@@ -47,6 +47,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "autogen-agentchat-04": "tracekit.ingest.readers.agentchat_04:AgentChat04",
         "magentic-one-jsonl": "tracekit.ingest.readers.magentic_one:MagenticOneJsonl",
         "autogen-console": "tracekit.ingest.readers.autogen_console:AutoGenConsole",
+        "autogen-file-log": "tracekit.ingest.readers.autogen_file_log:AutoGenFileLog",
         "autogen-telemetry": "tracekit.ingest.readers.autogen_telemetry:AutoGenTelemetry",
         "llm-call-proxy-jsonl": "tracekit.ingest.readers.llm_call_proxy:LlmCallProxy",
         "camel": "tracekit.ingest.readers.camel:Camel",
@@ -138,7 +139,10 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "rules": "tracekit.inject.manipulators.rules:Rules",
         "sandbox": "tracekit.inject.manipulators.sandbox:SandboxNative",
     },
-    "values": {"prm": "tracekit.prm.model:Prm"},
+    "values": {
+        "prm": "tracekit.prm.model:Prm",
+        "prm-language": "tracekit_models.prm.stored:LanguageValues",
+    },
     "benchmarks": {
         "who-and-when": "tracekit.eval.benchmarks.who_and_when:WhoAndWhen",
         "agentrx": "tracekit.eval.benchmarks.agentrx:AgentRx",

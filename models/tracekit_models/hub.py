@@ -25,7 +25,15 @@ from tracekit.analyzers.models import CARD
 from tracekit.errors import BackendError, InputError, TracekitError, UsageError
 from tracekit.optional import require
 from tracekit.version import __version__
-from tracekit_models.publishable import PLAIN, Kind, allowed, check_folder, kind_of, licence_of
+from tracekit_models.publishable import (
+    BACKBONE,
+    PLAIN,
+    Kind,
+    allowed,
+    check_folder,
+    kind_of,
+    licence_of,
+)
 
 LARGEST = 50 * 2**30
 """Bytes that a repository may hold to be pulled."""
@@ -119,12 +127,12 @@ def pull(
     Raises `InputError` for what is damaged or not of its kind, `UsageError` for a name that is
     none and an `out` that is not empty, `BackendError` when the Hub cannot be reached or refuses.
     """
-    kind_of(kind)
+    known = kind_of(kind)
     _named(repo, revision)
     target = None if out is None else Path(out)
     if target is not None and target.exists() and (target.is_file() or any(target.iterdir())):
         raise UsageError(f"{target} is not empty: choose another folder")
-    folder = _fetched(kind, repo, revision)
+    folder = _fetched(known, repo, revision)
     names = check_folder(kind, folder)
     if target is not None:
         _copied(folder, names, target)
@@ -134,12 +142,20 @@ def pull(
 def model_folder(repo: str, revision: str | None = None) -> Path:
     """The folder of a model on the Hub, fetched and verified; what `--model owner/name` means."""
     _named(repo, revision)
-    return _fetched("compact", repo, revision)
+    return _fetched(kind_of("compact"), repo, revision)
 
 
-def _fetched(kind: str, repo: str, revision: str | None) -> Path:
+def backbone_folder(repo: str, revision: str | None = None) -> Path:
+    """The folder of a language model of the transformers library, fetched and verified.
+
+    Weights as safetensors, configuration and tokenizer alone; its name is the commit.
+    """
+    _named(repo, revision)
+    return _fetched(BACKBONE, repo, revision)
+
+
+def _fetched(known: Kind, repo: str, revision: str | None) -> Path:
     """The snapshot of a repository in the cache, every file of it verified."""
-    known = kind_of(kind)
     hub = require("huggingface_hub", extra="hub")
     with _explained(repo, revision):
         folder = _snapshot(hub, known, repo, revision or "main")

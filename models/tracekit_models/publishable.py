@@ -53,6 +53,12 @@ KINDS: dict[str, Kind] = {
     ),
 }  # fmt: skip
 """What can be pushed and pulled, by name."""
+BACKBONE = Kind(
+    type="model", required=(), any_of=(), suffixes=frozenset({".json", ".safetensors", ".txt"})
+)
+"""What is fetched of a language model that others published; it is never pushed."""
+METHODS = {"prm": ("prm", "prm-language")}
+"""Kinds whose folders hold models of several methods; of any other, the method has its name."""
 TRACEKIT_KINDS = ("linear", "compact")
 """Kinds whose folders `tracekit.analyzers.models` writes and checks."""
 
@@ -81,7 +87,7 @@ def check_folder(kind: str, folder: Path) -> list[str]:
         raise InputError(f"{folder}: not a {kind}: {', '.join(missing)} missing")
     if kind in TRACEKIT_KINDS or _is_ours(folder):
         found = read_config(folder).kind
-        if found != kind:
+        if found not in METHODS.get(kind, (kind,)):
             raise InputError(f"{folder}: a model of {found}, not of {kind}")
     return names
 

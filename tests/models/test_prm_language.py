@@ -1,5 +1,8 @@
 """Value models on language models: no look-ahead, one pass for all prefixes, training, LoRA."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -9,13 +12,20 @@ pytest.importorskip("peft")
 
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 
-from tracekit.errors import InputError  # noqa: E402
-from tracekit.protocols import ValueFunction  # noqa: E402
+from tracekit.errors import InputError, UsageError  # noqa: E402
+from tracekit.protocols import Doubting, Fitted, Storable, ValueFunction  # noqa: E402
 from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace  # noqa: E402
-from tracekit_models.prm.language import trainable
-from tracekit_models.prm.language_settings import Backbone, Lora  # noqa: E402
+from tracekit_models.prm.bodies import plain, reads_of  # noqa: E402
+from tracekit_models.prm.language import model_of, trainable  # noqa: E402
+from tracekit_models.prm.language_settings import (  # noqa: E402
+    Backbone,
+    Language,
+    Lora,
+    Settings,
+)
 from tracekit_models.prm.language_train import Recipe, score, train  # noqa: E402
-from tracekit_models.prm.stored import LanguageValues, Settings  # noqa: E402
+from tracekit_models.prm.losses import Loss  # noqa: E402
+from tracekit_models.prm.stored import LanguageValues, shards  # noqa: E402
 from tracekit_models.prm.windows import Reader  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft
@@ -152,23 +162,144 @@ def test_messages_must_fit_windows(tokenizer):
         Reader(tokenizer, 20, 16)
 
 
-def test_saved_and_loaded_it_values_runs_as_before(tokenizer, tmp_path):
-    base = tmp_path / "base"
-    body("qwen3").save_pretrained(base)
-    backbone = Backbone(length=64, longest=16, lora=Lora(rank=4, alpha=8))
-    model = train(
-        transformers.AutoModel.from_pretrained(base), tokenizer, RUNS[:4], backbone=backbone,
-        recipe=Recipe(epochs=2, rate=5e-3, gather=1), device="cpu",
-    )  # fmt: skip
-    values = LanguageValues(model, tokenizer, Settings(base=str(base), backbone=backbone))
+def values_of(model, tokenizer, backbone):
+    return LanguageValues(Language(model, tokenizer, Settings(backbone=backbone)))
+
+
+def test_a_run_that_goes_on_has_the_values_of_one_pass(fitted, tokenizer):
+    values = values_of(*fitted[:1], tokenizer, fitted[1])
+    whole = run(0, good=True, steps=12)
+    running = values.begin(whole)
+    found = [running.value, *(running.push(step) for step in whole.steps)]
+    at_once = score(fitted[0], tokenizer, whole, fitted[1])
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-at_once)), atol=1e-5)
+
+
+def counted(model):
+    """How many tokens the backbone is given, call by call."""
+    read = []
+    model.body.register_forward_pre_hook(
+        lambda _module, _args, given: read.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    return read
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "bert"])
+def test_a_message_costs_its_own_tokens(tokenizer, kind):
+    torch.manual_seed(0)
+    how = Backbone(reads="message" if kind == "bert" else "run", length=64, longest=16, lora=None)
+    model = model_of(body(kind), how).eval()
+    running = values_of(model, tokenizer, how).begin(run(0, good=True))
+    reader, read, used = Reader(tokenizer, 64, 16), counted(model), 0
+    full = [len(window.ids) for window in reader.windows(run(0, good=True, steps=40))]
+    for step in run(0, good=True, steps=40).steps:
+        read.clear()
+        running.push(step)
+        own = len(reader.message(step))
+        used += sum(read) > own
+        assert sum(read) == own or (kind != "bert" and sum(read) <= 32 + own)
+    assert used == (0 if kind == "bert" else len(full) - 1), "once for each window that was full"
+
+
+def test_forks_share_nothing_that_changes(fitted, tokenizer):
+    values = values_of(*fitted[:1], tokenizer, fitted[1])
+    good, bad = run(0, good=True, steps=9).steps, run(1, good=False, steps=9).steps
+    running = values.begin(run(0, good=True))
+    for step in good[:3]:
+        running.push(step)
+    fork = running.fork()
+    again = fork.fork()
+    assert fork.value == again.value == running.value
+    mixed = [each.push(step) for step in bad[3:6] for each in (fork, running)]
+    assert mixed[0::2] == mixed[1::2], "one of them changed the other"
+    straight = values.begin(run(0, good=True))
+    for step in (*good[:3], *good[3:6]):
+        straight.push(step)
+    for step in good[3:6]:
+        again.push(step)
+    assert again.value == pytest.approx(straight.value, abs=1e-6)
+
+
+def test_backbones_are_tried_for_how_they_read():
+    assert [reads_of(body(kind)) for kind in ("qwen3", "llama", "bert")] == [
+        "run",
+        "run",
+        "message",
+    ]
+
+
+def test_a_configuration_cannot_name_code():
+    evil = {"auto_map": {"AutoModel": "x.Y"}, "attn_implementation": "eve/kernel", "_x": 1}
+    assert plain({"hidden_size": 8, "inner": evil, **evil}) == {"hidden_size": 8, "inner": {}}
+
+
+def test_weights_are_split_between_arrays():
+    weights = {name: torch.zeros(size) for name, size in (("a", 2), ("b", 3), ("c", 9), ("d", 1))}
+    found = [list(part) for part in shards(weights, size=20)]
+    assert found == [["a", "b"], ["c"], ["d"]]
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "bert"])
+@pytest.mark.parametrize("lora", [Lora(rank=4, alpha=8), None])
+def test_saved_and_loaded_it_values_runs_as_before(tokenizer, tmp_path, kind, lora):
+    how = Backbone(reads=reads_of(body(kind)), length=64, longest=16, lora=lora)
+    model = model_of(body(kind), how).eval()
+    for weight in trainable(model).values():
+        torch.nn.init.normal_(weight, std=0.05)
+    values = values_of(model, tokenizer, how)
     values.save(tmp_path / "prm")
     again = LanguageValues.load(tmp_path / "prm")
-    assert isinstance(again, ValueFunction)
+    for protocol in (ValueFunction, Storable, Fitted, Doubting):
+        assert isinstance(again, protocol)
     whole = run(0, good=True, steps=8)
     np.testing.assert_allclose(again.values(whole), values.values(whole), atol=1e-6)
-    running = again.begin(whole)
-    pushed = [running.push(step) for step in whole.steps]
-    np.testing.assert_allclose(pushed, again.values(whole), atol=1e-5)
-    (tmp_path / "prm" / "prm-language.json").write_text("{}")
-    with pytest.raises(InputError):
+    again.save(tmp_path / "again")
+    for path in (tmp_path / "prm").iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+@pytest.fixture(scope="module")
+def folder(tokenizer, tmp_path_factory):
+    how = Backbone(length=64, longest=16, lora=None)
+    folder = tmp_path_factory.mktemp("prm")
+    values_of(model_of(body("qwen3"), how), tokenizer, how).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "said"),
+    [
+        ("backbone.json", {"num_hidden_layers": 10**6, "layer_types": None}, "more layers"),
+        ("backbone.json", {"vocab_size": 10**11}, "another backbone"),
+        ("backbone.json", {"model_type": "evil"}, "no configuration"),
+        ("prm-language.json", {"base": "eve/evil"}, "not pinned"),
+        ("prm-language.json", {"base": "../../x"}, "not pinned"),
+        ("prm-language.json", {"backbone": {"length": 20}}, "do not fit"),
+        ("prm-language.json", {"parts": 2}, "weights-2"),
+        ("prm-language.json", {"more": 1}, "more"),
+        ("tokenizer.json", {"model": {}}, "no value model"),
+        ("weights-1.safetensors", None, "no value model"),
+    ],
+)
+def test_hostile_folders_are_refused(folder, tmp_path, file, changes, said):
+    shutil.copytree(folder, tmp_path / "prm")
+    path = tmp_path / "prm" / file
+    if changes is None:
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(InputError, match=said):
         LanguageValues.load(tmp_path / "prm")
+
+
+def test_without_weights_it_says_so():
+    with pytest.raises(UsageError, match="--model"):
+        LanguageValues().values(RUNS[0])
+
+
+def test_a_run_that_reads_its_pairs_together(tokenizer):
+    how = Backbone(length=64, longest=16, lora=None)
+    recipe = Recipe(loss=Loss(name="pairwise"), epochs=8, rate=5e-3, gather=1)
+    model = train(body("qwen3"), tokenizer, RUNS, backbone=how, recipe=recipe, device="cpu")
+    ends = [score(model, tokenizer, trace, how)[-1] for trace in RUNS]
+    assert min(ends[0::2]) > max(ends[1::2])

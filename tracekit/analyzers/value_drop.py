@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from tracekit import registry
+from tracekit.analyzers.models import load_values
 from tracekit.analyzers.run import abstain
 from tracekit.analyzers.verdict import settings, verdict
 from tracekit.attribution import Attribution, Evidence, Method
@@ -47,14 +48,22 @@ class ValueDrop:
         self._values = values
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
-        """Settings: `values`, a value function by name; `drift`, warn or abstain."""
+        """Settings: `values`, a value function by name.
+
+        Or `model`, the folder or repository of one; and `drift`, warn or abstain.
+        """
         own = self._values.name if self._values else "prm"
-        chosen = settings(context, self.name, values=own, drift="warn")
+        chosen = settings(context, self.name, values=own, model="", drift="warn")
         if chosen["drift"] not in ("warn", "abstain"):
             raise UsageError(f"value-drop: drift is warn or abstain, not {chosen['drift']!r}")
-        method = Method(name=self.name, version=VERSION, settings={"values": chosen["values"]})
-        given = self._values if self._values and chosen["values"] == own else None
-        scored = score(trace, given or registry.get("values", str(chosen["values"])))
+        values = self._chosen(str(chosen["values"]), str(chosen["model"]))
+        method = Method(
+            name=self.name,
+            version=VERSION,
+            model=str(chosen["model"]) or None,
+            settings={"values": values.name},
+        )
+        scored = score(trace, values)
         if scored.warnings and chosen["drift"] == "abstain":
             return abstain(trace, method, scored.warnings[0])
         changes = _charged(trace, scored.steps)
@@ -72,6 +81,14 @@ class ValueDrop:
         }
         found = verdict(trace, method, chances, evidence=evidence)
         return _warned(found, scored.warnings)
+
+    def _chosen(self, name: str, model: str) -> ValueFunction:
+        if model:
+            return load_values(model)
+        if self._values and name == self._values.name:
+            return self._values
+        found: ValueFunction = registry.get("values", name)
+        return found
 
 
 def _charged(trace: Trace, steps: tuple[StepScore, ...]) -> dict[int, float]:

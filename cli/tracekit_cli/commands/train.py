@@ -12,15 +12,17 @@ import typer
 from tracekit.analyzers.models import save_model
 from tracekit.errors import UsageError
 from tracekit.eval import tables
-from tracekit.eval.training import card, train, trainable
+from tracekit.eval.training import Trained, card, train, trainable
 from tracekit.ingest.pipeline import Ingest
 from tracekit.ingest.sniff import reader_of
 from tracekit.labels.join import Labels
 from tracekit.labels.table import DEFINITIONS
 from tracekit.trace import Definition
 from tracekit_cli import options
+from tracekit_cli.grouped import grouped
 from tracekit_cli.output import emit_json, note, report_problems, show
 from tracekit_cli.progress import bar
+from tracekit_cli.train_language import OnLanguage
 from tracekit_cli.train_tracer import train_tracer
 from tracekit_cli.train_values import Wanted, train_prm
 
@@ -58,6 +60,7 @@ RecipeOption = Annotated[
 ]
 
 
+@grouped
 def command(
     method: MethodArgument,
     paths: options.Logs,
@@ -70,6 +73,8 @@ def command(
     licence: LicenceOption = None,
     targets: TargetsOption = None,
     recipe: RecipeOption = None,
+    *,
+    language: OnLanguage,
     format: options.Format = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -81,7 +86,8 @@ def command(
     Several annotators count by their majority. Use the result with --model DIR.
 
     prm learns how likely a run is to end well, and needs no labels: runs with a known outcome, at
-    least twenty, or --targets from `tracekit rollouts`. It needs the extra train.
+    least twenty, or --targets from `tracekit rollouts`. It needs the extra train. With a --backbone
+    it is a language model that reads the runs.
 
     tracer is a language model, fine-tuned by a --recipe such as those of models/recipes: on written
     answers first, on rewards then. What a killed run had finished is kept. To use several GPUs:
@@ -92,19 +98,21 @@ def command(
       tracekit train linear logs/ --labels labels.csv -o my-model
       tracekit attribute new-logs/ --model my-model
       tracekit train prm logs/ -o my-values
+      tracekit train prm logs/ -o my-values --backbone Qwen/Qwen3-0.6B --lora 16
       tracekit train tracer injected/ --recipe models/recipes/qwen3-0.6b-lora.yaml -o my-tracer
     """
     if format is not None:
         reader_of(format)
     if licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", licence):
         raise UsageError(f"--license {licence}: an identifier such as apache-2.0 or cc-by-4.0")
+    language.check()
     if method == "prm":
         if labels or definition:
             raise UsageError("prm learns from outcomes or --targets; labels say nothing to it")
-        wanted = Wanted(paths, out, targets, folds, seed, licence, format, json, quiet)
+        wanted = Wanted(paths, out, targets, folds, seed, licence, format, json, quiet, language)
         raise typer.Exit(train_prm(wanted))
-    if targets is not None:
-        raise UsageError(f"--targets are values of prefixes: for prm, not for {method}")
+    if targets is not None or language.backbone is not None:
+        raise UsageError(f"--targets and --backbone are for prm, not for {method}")
     if (recipe is not None) != (method == "tracer"):
         raise UsageError("tracer is trained by a --recipe, and nothing else is")
     if recipe is None:
@@ -122,6 +130,12 @@ def command(
         raise typer.Exit(code)
     with bar("training", None, quiet=quiet) as tick:
         trained = train(method, traces, definition=meaning, seed=seed, folds=folds, progress=tick)
+    _save(trained, out, licence=licence, json=json, quiet=quiet)
+    raise typer.Exit(code)
+
+
+def _save(trained: Trained, out: Path, *, licence: str | None, json: bool, quiet: bool) -> None:
+    """Write the weights with their card, and say how good they are."""
     config = save_model(
         trained.analyzer, out, definition=trained.definition, card=card(trained, licence=licence)
     )
@@ -132,8 +146,7 @@ def command(
         show(*(tables.as_rich(trained.board) if trained.board else ()))
     if trained.unevaluated:
         note(f"tracekit: no out-of-fold figures: {trained.unevaluated}")
-    note(f"wrote {out}: {method} fitted on {trained.traces} runs", quiet=quiet)
-    raise typer.Exit(code)
+    note(f"wrote {out}: {trained.analyzer.name} fitted on {trained.traces} runs", quiet=quiet)
 
 
 def _definition(text: str | None) -> Definition | None:

@@ -83,7 +83,8 @@ class MessageValues(nn.Module):
         """The mean state of each message, (messages, hidden)."""
         states = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         mask = attention_mask[:, :, None].to(states.dtype)
-        return ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).float()
+        found: Tensor = ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).float()
+        return found
 
 
 def model_of(body: Any, backbone: Backbone, loss: Loss | None = None) -> nn.Module:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tracekit_models.prm.familiar import Familiar
+
+SETTINGS, BACKBONE, TOKENIZER = "prm-language.json", "backbone.json", "tokenizer.json"
+"""Files of a folder; see `tracekit_models.prm.stored`."""
 
 Reads = Literal["run", "message"]
 
@@ -41,10 +49,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     parts: Annotated[int, msgspec.Meta(ge=1, le=999)] = 1
     """Files of weights."""
     systems: tuple[str, ...] = ()
-    """Systems that the training runs came from."""
+    """Systems that the training runs came from, where it can tell which runs it knows."""
     slope: float = 1.0
     """Of the calibration: log-odds are slope * logit + shift."""
     shift: float = 0.0
     seed: int = 0
     traces: tuple[str, ...] = ()
     """Fingerprints of the runs that it was fitted, calibrated or judged on."""
+
+
+class Language(NamedTuple):
+    """Everything that `LanguageValues` knows."""
+
+    model: nn.Module
+    """A `CausalValues` or `MessageValues`."""
+    tokenizer: Any
+    settings: Settings
+    familiar: Familiar | None = None
+    """None = it cannot tell which runs it knows."""
+
+
+def part_name(number: int) -> str:
+    """Name of a file of weights, counted from 1."""
+    return f"weights-{number}.safetensors"

@@ -16,10 +16,14 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 from tracekit.folds import question_key
 from tracekit.prm.targets import Target, of_outcomes
 from tracekit.trace import Trace
-from tracekit_models.prm.language import model_of
+from tracekit_models.prm.language import MessageValues, model_of
 from tracekit_models.prm.language_settings import Backbone
 from tracekit_models.prm.losses import Loss
+from tracekit_models.prm.train import Together
 from tracekit_models.prm.windows import Reader, Window
+
+TOGETHER = 32
+"""Messages that an encoder reads at once when a run is scored."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +72,8 @@ def train(
     found = items(runs, of_outcomes(runs) if targets is None else targets, reader, chosen)
     model = model_of(body, chosen, how.loss)
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = Trainer(
+        kind = Paired if how.loss.name == "pairwise" else Trainer
+        trainer = kind(
             model=model,
             args=_arguments(how, seed, scratch, cpu=device == "cpu"),
             train_dataset=found,
@@ -81,6 +86,14 @@ def train(
         finally:
             gc.unfreeze()
     return model.eval()
+
+
+class Paired(Trainer):
+    """A `Trainer` whose batches hold runs of one task together, so that pairs can be compared."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Together:
+        found: Any = self.train_dataset if train_dataset is None else train_dataset
+        return Together([item.problem for item in found], self.args.seed)
 
 
 def items(
@@ -109,21 +122,37 @@ def items(
 
 def score(model: nn.Module, tokenizer: Any, trace: Trace, backbone: Backbone) -> np.ndarray:
     """Log-odds of success before the first step and after each, (n_steps + 1,)."""
-    reader, gather = (
-        Reader(tokenizer, backbone.length, backbone.longest),
-        collator(tokenizer, backbone),
-    )
-    device = next(model.parameters()).device
-    found: list[Tensor] = []
+    reader = Reader(tokenizer, backbone.length, backbone.longest)
     with torch.inference_mode():
-        for part in _parts(trace, reader, backbone):
-            size = len(part.ends if isinstance(part, Window) else part)
-            batch = gather([Item(part, (0.0,) * size, (0.0,) * size, 0)])
-            for name in ("targets", "weights", "problem"):
-                del batch[name]
-            said = model(**{name: value.to(device) for name, value in batch.items()})
-            found.append(said["logits"][0, :size].float().cpu())
-    return torch.cat(found).numpy().astype(np.float64)
+        if isinstance(model, MessageValues):
+            found = _by_message(model, reader, trace)
+        else:
+            found = torch.cat([_window(model, each) for each in reader.windows(trace)])
+    return found.float().cpu().numpy().astype(np.float64)
+
+
+def _window(model: nn.Module, window: Window) -> Tensor:
+    ids, ends = (
+        torch.tensor([part], device=next(model.parameters()).device)
+        for part in (window.ids, window.ends)
+    )
+    found: Tensor = model(ids, torch.ones_like(ids), ends)["logits"][0]
+    return found
+
+
+def _by_message(model: MessageValues, reader: Reader, trace: Trace) -> Tensor:
+    """The encoder reads some messages at a time, however many there are."""
+    texts = [reader.task(trace), *(reader.message(step) for step in trace.steps)]
+    where = next(model.parameters()).device
+    means = [
+        model.means(
+            _padded(texts[at : at + TOGETHER], 0).to(where),
+            _padded([(1,) * len(ids) for ids in texts[at : at + TOGETHER]], 0).to(where),
+        )
+        for at in range(0, len(texts), TOGETHER)
+    ]
+    found: Tensor = model.values(torch.cat(means)[None])["logits"][0]
+    return found
 
 
 def collator(tokenizer: Any, backbone: Backbone) -> Any:
