@@ -21,6 +21,7 @@ all seeds of a case together.
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
 import random
 import subprocess
@@ -32,13 +33,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 
 from tracekit.eval.benchmarks.injected import place
 from tracekit.folds import question_key
 from tracekit.ingest.pipeline import load
 from tracekit.stats import bootstrap
 from tracekit.store import read_traces, write_traces
-from tracekit.trace import Label, Trace
+from tracekit.trace import Trace
+from tracekit_models.tracer import grpo, sft
+from tracekit_models.tracer.base import named, pretrain, tokenizer, words_of
+from tracekit_models.tracer.data import Sample, chosen, ordered, samples, split
+from tracekit_models.tracer.evaluate import Scored, score
+from tracekit_models.tracer.local import Local
+from tracekit_models.tracer.recipe import Recipe, Scratch, read
+from tracekit_models.tracer.rejection import accepted
+from tracekit_models.tracer.train import counter, kept, transcript
 
 UNSEEN_TOPOLOGY, UNSEEN_FAMILY = "blackboard", "scheduling"
 """Left out of training; the last of each list, settled before anything was trained."""
@@ -69,16 +79,42 @@ def prepare(given: argparse.Namespace) -> None:
         elif new == (False, True):
             parts["topology"].append(trace)
     given.out.mkdir(parents=True, exist_ok=True)
+    print("texts", write_traces(parts["train"], given.out / "texts.jsonl.gz"))
+    words, recipe = _words(given, parts["train"])
     for name, found in parts.items():
+        labelled = [trace for trace in found if chosen(trace)]
         if name != "train":
-            found = _drawn([trace for trace in found if _label(trace)], given.cases)
-        print(name, write_traces(found, given.out / f"{name}.jsonl.gz"))
+            labelled = _drawn(labelled, given.cases)
+        write_traces(labelled, given.out / f"{name}.jsonl.gz")
+        pages = samples(labelled, recipe.prompt.budget, counter(words))
+        print(name, len(labelled), _write(pages, given.out / f"{name}-pages.jsonl.gz"))
 
 
-def _label(trace: Trace) -> Label | None:
-    from tracekit_models.tracer.data import chosen
+def _words(given: argparse.Namespace, train: Sequence[Trace]) -> tuple[Any, Recipe]:
+    """The tokenizer of all stages, fitted on what is trained on, and the recipe."""
+    recipe = _recipe(given)
+    assert isinstance(recipe.base, Scratch)
+    texts = (text for trace in train for text in transcript(trace))
+    words = tokenizer(texts, recipe.base.vocabulary)
+    words.save_pretrained(str(given.out / "words"))
+    return words, recipe
 
-    return chosen(trace)
+
+def _recipe(given: argparse.Namespace, seed: int = 0) -> Recipe:
+    recipe = read(given.recipe, seed=seed)
+    return _tiny(recipe) if given.tiny else recipe
+
+
+def _write(found: Iterable[Sample], path: Path) -> int:
+    lines = [msgspec.json.encode(one) + b"\n" for one in found]
+    path.write_bytes(gzip.compress(b"".join(lines), mtime=0))
+    return len(lines)
+
+
+def _read(path: Path) -> list[Sample]:
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    decoder = msgspec.json.Decoder(Sample)
+    return [decoder.decode(line) for line in lines]
 
 
 def _drawn(traces: list[Trace], most: int) -> list[Trace]:
@@ -137,26 +173,17 @@ class Work:
     """The data of a seed as samples, and what each stage does with them."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        from tracekit_models.tracer.recipe import read
-
-        self.recipe = read(given.recipe, seed=given.seed)
-        self.more: dict[str, Any] = {}
+        self.recipe = _recipe(given, given.seed)
         self.tiny: bool = given.tiny
-        if given.tiny:
-            self.recipe = _tiny(self.recipe)
-            self.more["use_cpu"] = True
+        self.more: dict[str, Any] = {"use_cpu": True} if given.tiny else {}
         self.root: Path = given.out
         self.out: Path = given.out / f"seed{given.seed}"
         self.out.mkdir(parents=True, exist_ok=True)
 
     def base(self, took: dict[str, float]) -> Path:
         """The base of all seeds, from runs of training alone."""
-        from tracekit_models.tracer.base import pretrain
-        from tracekit_models.tracer.train import transcript
-
-        texts = [
-            text for run in read_traces(self.root / "train.jsonl.gz") for text in transcript(run)
-        ]
+        runs = read_traces(self.root / "texts.jsonl.gz")
+        texts = [text for run in runs for text in transcript(run)]
         took["texts"] = len(texts)
         return pretrain(
             self.recipe.base,
@@ -164,22 +191,21 @@ class Work:
             self.root / "base",
             precision=self.recipe.precision,
             seed=0,
-            **({"use_cpu": True} if "use_cpu" in self.more else {}),
+            words=words_of(self.root / "words"),
+            **self.more,
         )
 
     def sft(self, took: dict[str, float]) -> Path:
         """Supervised fine-tuning of the base, stopped at its validation optimum."""
         model, words = self._model(self.root / "base")
-        train, held = self._samples(words)
+        train, held = self._samples()
         took["samples"] = len(train)
         return self._supervised(self.recipe, model, words, train, held, "sft")
 
     def grpo(self, took: dict[str, float]) -> Path:
         """Training on rewards, from the weights of `sft`."""
-        from tracekit_models.tracer import grpo
-
         model, words = self._model(self.out / "sft")
-        train, held = self._samples(words)
+        train, held = self._samples()
         return grpo.train(
             self.recipe, model, words, train, held[: VALIDATION[1]], self.out / "grpo", **self.more
         )
@@ -189,7 +215,7 @@ class Work:
         assert self.recipe.sft
         assert self.recipe.grpo
         model, words = self._model(self.out / "sft")
-        train, held = self._samples(words)
+        train, held = self._samples()
         # An answer costs GRPO one forward pass to be drawn and three passes' worth to be learnt from.
         answers = self._answers() * 4 / 3
         how = msgspec.structs.replace(
@@ -204,18 +230,19 @@ class Work:
 
     def rejection(self, took: dict[str, float]) -> Path:
         """Supervised training on the model's own right answers, as many drawn as GRPO draws."""
-        from tracekit_models.tracer.data import ordered
-        from tracekit_models.tracer.rejection import accepted
-
         assert self.recipe.sft
         assert self.recipe.grpo
         model, words = self._model(self.out / "sft")
-        train, held = self._samples(words)
+        train, held = self._samples()
         writer = self._writer(model, words, self.recipe.grpo.temperature)
         runs = self.recipe.grpo.steps * self.recipe.grpo.batch
         asked = (ordered(train, self.recipe.seed) * (runs // len(train) + 1))[:runs]
-        kept, drawn = accepted(writer, asked, self.recipe.grpo, self.recipe.seed)
-        took |= {"drawn": drawn, "kept": len(kept)}
+        right, drawn = accepted(writer, asked, self.recipe.grpo, self.recipe.seed)
+        if self.tiny:
+            right = train[:4]  # a toy is never right
+        if not right:
+            raise SystemExit("not one of the answers drawn is right: there is nothing to train on")
+        took |= {"drawn": drawn, "kept": len(right)}
         how = msgspec.structs.replace(
             self.recipe.sft,
             max_steps=max(1, round(self._answers() / self.recipe.sft.batch)),
@@ -224,25 +251,21 @@ class Work:
         )
         recipe = msgspec.structs.replace(self.recipe, sft=how, seed=self.recipe.seed + 200)
         model, words = self._model(self.out / "sft")
-        return self._supervised(recipe, model, words, kept, held, "rejection")
+        return self._supervised(recipe, model, words, right, held, "rejection")
 
     def judge(self, folder: Path, arm: str) -> None:
         """Answers to every set, one line each, greedily."""
-        from tracekit_models.tracer.evaluate import score
-
         model, words = self._model(folder)
         writer = self._writer(model, words, 0.0)
         for name in SETS:
-            runs = list(read_traces(self.root / f"{name}.jsonl.gz"))
-            found = score(writer, self._pages(runs, words), self.recipe.seed)
+            pages = _read(self.root / f"{name}-pages.jsonl.gz")
+            found = score(writer, pages, self.recipe.seed)
             lines = b"".join(msgspec.json.encode(one) + b"\n" for one in found)
             (self.out / f"{arm}-{name}.jsonl").write_bytes(lines)
 
     def _supervised(
         self, recipe: Any, model: Any, words: Any, train: Any, held: Any, name: str
     ) -> Path:
-        from tracekit_models.tracer import sft
-
         return sft.train(
             recipe,
             model,
@@ -260,16 +283,9 @@ class Work:
         return how.steps * how.batch * how.group
 
     def _model(self, folder: Path) -> tuple[Any, Any]:
-        from tracekit_models.tracer.base import named
-        from tracekit_models.tracer.train import kept
-
         return named(str(folder), kept(self.recipe))
 
     def _writer(self, model: Any, words: Any, temperature: float) -> Any:
-        import torch
-
-        from tracekit_models.tracer.local import Local
-
         assert self.recipe.grpo is not None
         settings = {
             "batch": 512,
@@ -281,23 +297,12 @@ class Work:
             model = model.to("cuda", torch.bfloat16)
         return Local(model, words, settings, "stages")
 
-    def _samples(self, words: Any) -> tuple[list[Any], list[Any]]:
-        from tracekit_models.tracer.data import split
-
-        runs = read_traces(self.root / "train.jsonl.gz")
-        found = self._pages((run for run in runs if _label(run)), words)
-        train, held = split(found, self.recipe.held_out, self.recipe.seed)
+    def _samples(self) -> tuple[list[Sample], list[Sample]]:
+        train, held = split(
+            _read(self.root / "train-pages.jsonl.gz"), self.recipe.held_out, self.recipe.seed
+        )
         random.Random(self.recipe.seed).shuffle(held)
         return train, held
-
-    def _pages(self, runs: Iterable[Trace], words: Any) -> list[Any]:
-        """One sample a run: what does not fit is cut, and windows are not used here."""
-        from tracekit_models.tracer.data import samples
-
-        def count(text: str) -> int:
-            return len(words(text, add_special_tokens=False)["input_ids"])
-
-        return list(samples(runs, self.recipe.prompt.budget, count))
 
 
 def _tiny(recipe: Any) -> Any:
@@ -337,8 +342,6 @@ Scores = list[tuple[str, dict[str, float]]]
 
 
 def _scored(out: Path, arm: str, name: str) -> Scores:
-    from tracekit_models.tracer.evaluate import Scored
-
     seeds = [
         [msgspec.json.decode(line, type=Scored) for line in path.read_bytes().splitlines()]
         for path in sorted(out.glob(f"seed*/{arm}-{name}.jsonl"))
@@ -385,7 +388,7 @@ def main() -> None:
         if name == "stage":
             part.add_argument("arm", choices=("base", *ARMS))
             part.add_argument("--seed", type=int, default=0)
-        if name in ("run", "stage"):
+        if name in ("prepare", "run", "stage"):
             part.add_argument("--recipe", type=Path, default=Path("models/recipes/scratch.yaml"))
             part.add_argument("--tiny", action="store_true", help="a toy on the CPU: does it run?")
         if name == "run":

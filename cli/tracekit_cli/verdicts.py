@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tracekit.analyzers.run import abstain, attribute, in_order
+from tracekit.analyzers.together import chunks, together
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
 from tracekit.errors import InputError, Problem, boundary
@@ -18,7 +19,7 @@ from tracekit.ingest.outcomes import Outcomes
 from tracekit.ingest.pipeline import Ingest
 from tracekit.ingest.redact import Redactor
 from tracekit.ingest.sources import Limits
-from tracekit.protocols import Analyzer
+from tracekit.protocols import Analyzer, Batched
 from tracekit.report import terminal
 from tracekit.report.machine import verdict_lines
 from tracekit.trace import Trace
@@ -103,7 +104,9 @@ class Verdicts:
             # methods that ask a model wait most of the time, so several runs are judged at once
             at_once = request.concurrency if "llm" in request.analyzer.needs else 1
             for trace, verdict, problem in in_order(
-                lambda trace: (trace, *self._verdict(trace, context)), traces, at_once
+                lambda asked: (asked[0], *self._verdict(*asked, context)),
+                self._methods(traces),
+                at_once,
             ):
                 verdict = self._signed(verdict)
                 self.counted[trace.outcome.status] += 1
@@ -119,12 +122,25 @@ class Verdicts:
                 trace = request.outcomes.apply(trace)
             yield trace if request.redactor is None else request.redactor.trace(trace)
 
-    def _verdict(self, trace: Trace, context: Context) -> tuple[Attribution, Problem | None]:
+    def _methods(self, traces: Iterable[Trace]) -> Iterator[tuple[Trace, Analyzer]]:
+        """Every run with what explains it, which may explain its neighbours in passing."""
+        method = self.request.analyzer
+        if not isinstance(method, Batched):
+            yield from ((trace, method) for trace in traces)
+            return
+        for some in chunks(traces):
+            asked = [trace for trace in some if self.request.all or trace.failed is not False]
+            one = together(method, [trace for trace in asked if trace.steps])
+            yield from ((trace, one) for trace in some)
+
+    def _verdict(
+        self, trace: Trace, method: Analyzer, context: Context
+    ) -> tuple[Attribution, Problem | None]:
         """The method's verdict, and what went wrong with it.
 
         A method that breaks on one run abstains there, and we go on.
         """
-        request, method = self.request, self.request.analyzer
+        request = self.request
         what, path = f"{method.name} failed on {trace.id}", trace.source.path
         with boundary(what, path) as failure:
             verdict = attribute(trace, method, context=context, even_success=request.all)

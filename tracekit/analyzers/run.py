@@ -55,7 +55,8 @@ def attribute(
         return abstain(trace, Method(name=analyzer.name), "the trace has no steps")
     started = time.perf_counter()
     verdict = analyzer.attribute(trace, given)
-    cost = msgspec.structs.replace(verdict.cost, seconds=time.perf_counter() - started)
+    took = verdict.cost.seconds or time.perf_counter() - started
+    cost = msgspec.structs.replace(verdict.cost, seconds=took)
     verdict = msgspec.structs.replace(verdict, cost=cost, conditional=trace.failed is None)
     return checked(verdict, trace)
 

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from tracekit.analyzers.run import abstain, attribute, in_order
+from tracekit.analyzers.together import together
 from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.context import Context
 from tracekit.errors import ContractError, Problem, UsageError, boundary
@@ -114,6 +115,8 @@ def _ask_all(
 ) -> list[Case]:
     """The cases at some positions; those of methods that wait for a model several at once."""
     at_once = asked.asking.concurrency if _asks(entry) else 1
+    if not isinstance(analyzer, Problem):
+        analyzer = together(analyzer, [asked.items[at].trace for at in part])
     return list(in_order(lambda at: _ask(entry, asked, at, analyzer, fold), part, at_once))
 
 

@@ -146,16 +146,23 @@ class Blocks(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 
 
 def pretrain(
-    scratch: Scratch, texts: Sequence[str], out: Path, *, precision: str, seed: int, **more: Any
+    scratch: Scratch,
+    texts: Sequence[str],
+    out: Path,
+    *,
+    precision: str,
+    seed: int,
+    words: PreTrainedTokenizerBase | None = None,
+    **more: Any,
 ) -> Path:
     """A base trained on texts, written to a folder in the form that `named` reads.
 
-    `more` goes to `TrainingArguments`. A folder that is there already is taken as it is, and
+    `words` is its tokenizer; None = one that is fitted on the texts. `more` goes to `TrainingArguments`. A folder that is there already is taken as it is, and
     training that was cut short goes on from its last checkpoint.
     """
     if (out / "config.json").is_file():
         return out
-    words = tokenizer(texts, scratch.vocabulary)
+    words = words or tokenizer(texts, scratch.vocabulary)
     model = decoder(scratch, words, seed)
     found = blocks(texts, words, scratch.context)
     if not found:

@@ -67,7 +67,7 @@ def make(
     model: PreTrainedModel | PeftModel
     model, words = base.named(str(folder), kept(recipe))
     skipped: list[str] = []
-    found = _samples(recipe, traces, _counter(words), skipped)
+    found = _samples(recipe, traces, counter(words), skipped)
     train, held = split(found, recipe.held_out, recipe.seed)
     stages = ["base"] if isinstance(recipe.base, Scratch) else []
     if recipe.sft is not None:
@@ -117,7 +117,8 @@ def held_out(recipe: Recipe, traces: Sequence[Trace], count: Count) -> list[Samp
     return split(_samples(recipe, traces, count, []), recipe.held_out, recipe.seed)[1]
 
 
-def _counter(words: PreTrainedTokenizerBase) -> Count:
+def counter(words: PreTrainedTokenizerBase) -> Count:
+    """What counts the tokens of a text by a tokenizer."""
     return lambda text: len(words(text, add_special_tokens=False)["input_ids"])
 
 

@@ -57,6 +57,8 @@ class Tracer:
 
     def __init__(self, writer: Writer | None = None) -> None:
         self._writer = writer
+        self._loaded: dict[bytes, Writer] = {}
+        """Models of this process, by the settings they were loaded with."""
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict. Raises `UsageError` without a model; what it writes wrongly does not raise."""
@@ -65,7 +67,7 @@ class Tracer:
     def attribute_many(self, traces: Sequence[Trace], context: Context) -> list[Attribution]:
         """Verdicts on several runs, whose texts are written together."""
         chosen = settings(context, self.name, **DEFAULTS)
-        writer = self._writer or _writer(chosen, context)
+        writer = self._writer or self._opened(chosen, context)
         method = Method(
             name=self.name,
             version=self.version,
@@ -90,12 +92,23 @@ class Tracer:
             said.append(msgspec.structs.replace(verdict(trace, method, outcomes), cost=cost))
         return said
 
+    def _opened(self, chosen: dict[str, Any], context: Context) -> Writer:
+        """The server's model, or one of this process, loaded once."""
+        if context.llm is not None:
+            return Served(context.llm, _named(chosen))
+        key = msgspec.json.encode(chosen, order="sorted")
+        if key not in self._loaded:
+            self._loaded = {key: _load(_named(chosen))}  # one at a time: models are large
+        return self._loaded[key]
 
-def _writer(chosen: dict[str, Any], context: Context) -> Writer:
+
+def _named(chosen: dict[str, Any]) -> dict[str, Any]:
     if not chosen["model"] or not isinstance(chosen["model"], str):
         raise UsageError("tracer needs a model: --model DIR, ORG/NAME, or its name on --llm URL")
-    if context.llm is not None:
-        return Served(context.llm, chosen)
+    return chosen
+
+
+def _load(chosen: dict[str, Any]) -> Writer:
     for module in ("torch", "transformers"):
         require(module, extra="train")
     load = registry.load(LOCAL, "the local tracer")

@@ -1,0 +1,70 @@
+"""Runs that are explained together, by a method for which that is cheaper, and asked for one by one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import msgspec
+
+from tracekit.attribution import Attribution
+from tracekit.context import Context
+from tracekit.protocols import Analyzer, Batched
+from tracekit.trace import Trace
+
+AT_ONCE = 64
+"""Runs that are read ahead for a method that explains several together."""
+
+
+class Together:
+    """An analyzer that explains all of its runs when it is first asked about one of them.
+
+    A run that it does not know is explained by itself. When explaining them together fails, each is
+    explained by itself, so that a run on which the method breaks costs no other its verdict.
+    """
+
+    def __init__(self, method: Analyzer, traces: Sequence[Trace]) -> None:
+        self.name = method.name
+        self.needs = method.needs
+        self._method = method
+        self._traces = traces
+        self._found: dict[int, Attribution] | None = None
+
+    def attribute(self, trace: Trace, context: Context) -> Attribution:
+        """The verdict; its cost is an equal share of what all of them took."""
+        if self._found is None:
+            self._found = self._all(context)
+        known = self._found.get(id(trace))
+        return self._method.attribute(trace, context) if known is None else known
+
+    def _all(self, context: Context) -> dict[int, Attribution]:
+        assert isinstance(self._method, Batched)
+        started = time.perf_counter()
+        try:
+            said = self._method.attribute_many(self._traces, context)
+        except Exception:  # each is asked about by itself, and says itself what is wrong
+            return {}
+        share = (time.perf_counter() - started) / max(1, len(said))
+        return {
+            id(trace): msgspec.structs.replace(
+                one, cost=msgspec.structs.replace(one.cost, seconds=share)
+            )
+            for trace, one in zip(self._traces, said, strict=True)
+        }
+
+
+def together(method: Analyzer, traces: Sequence[Trace]) -> Analyzer:
+    """The method itself, or what explains these runs together where it can."""
+    return Together(method, traces) if isinstance(method, Batched) and traces else method
+
+
+def chunks(traces: Iterable[Trace], size: int = AT_ONCE) -> Iterator[list[Trace]]:
+    """The runs in lists of `size`; the last may be shorter.
+
+    >>> list(chunks(range(5), 2))
+    [[0, 1], [2, 3], [4]]
+    """
+    source = iter(traces)
+    while some := list(islice(source, size)):
+        yield some
