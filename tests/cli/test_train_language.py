@@ -2,8 +2,11 @@
 
 import json
 import re
+import shlex
 import shutil
+from pathlib import Path
 
+import msgspec
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -13,6 +16,7 @@ pytest.importorskip("peft")
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 
 from tracekit.analyzers.models import load_values  # noqa: E402
+from tracekit.ingest.journal import JOURNAL, Instalment  # noqa: E402
 from tracekit.store import write_traces  # noqa: E402
 from tracekit.testing.hub_server import HubServer  # noqa: E402
 from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace  # noqa: E402
@@ -20,6 +24,7 @@ from tracekit_models.publishable import check_folder  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft
 
+ROOT = Path(__file__).parents[2]
 WORDS = ["[PAD]", "[END]", "Task", ":", "How", "many", "sails", "right", "wrong", "so", "A", "B"]
 HOW = ("--lora", 4, "--epochs", 12, "--rate", 0.01, "--length", 64)
 
@@ -205,16 +210,43 @@ def test_a_model_goes_to_the_hub_and_comes_back(run, hub, logs, folder, tmp_path
     assert (damaged.code, "arrived damaged" in damaged.err) == (3, True)
 
 
-def test_a_backbone_of_the_hub_stays_there(run, hub, logs, base, tmp_path):
-    commit = hub.publish("ada/tiny", {path.name: path.read_bytes() for path in base.iterdir()})
-    args = ("--lora", 4, "--epochs", 1, "--length", 64, "--license", "mit")
-    done = run("train", "prm", logs, "-o", tmp_path / "own", "--backbone", "ada/tiny", *args)
+BUILD = """
+from tracekit.replay.sandbox.system import Sandbox
+
+
+def build():
+    return Sandbox("arithmetic", "chain")
+"""
+
+
+def documented():
+    """The commands of the page on values that train a language model and use it."""
+    page = (ROOT / "docs" / "prm.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(tracekit train .*?)```", page, re.DOTALL)
+    return [shlex.split(line)[1:] for line in block.splitlines()]
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+def test_the_page_on_a_backbone_of_the_hub(run, hub, logs, base, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    commit = hub.publish("Qwen/Qwen3-0.6B", {p.name: p.read_bytes() for p in base.iterdir()})
+    for name in ("own.jsonl", "runs.jsonl", "candidates.jsonl"):
+        shutil.copy(logs, name)
+    Path("candidates.py").write_text(BUILD)
+    one = RUNS[0]
+    lines = [Instalment(schema=JOURNAL, id=one.id, source=one.source, task=one.task)]
+    lines += [Instalment(agents=one.agents, steps=one.steps), Instalment(outcome=one.outcome)]
+    Path("journal.jsonl").write_bytes(b"".join(msgspec.json.encode(x) + b"\n" for x in lines))
+    train, *rest = documented()
+    done = run(*train)
     assert done.code == 0, done.err
-    settings = json.loads((tmp_path / "own" / "prm-language.json").read_text())
-    assert settings["base"] == f"ada/tiny@{commit}"
-    assert not (tmp_path / "own" / "backbone.json").exists()
-    assert "base_model: ada/tiny\n" in (tmp_path / "own" / "README.md").read_text()
+    settings = json.loads(Path("my-language-values", "prm-language.json").read_text())
+    assert settings["base"] == f"Qwen/Qwen3-0.6B@{commit}"
+    assert not Path("my-language-values", "backbone.json").exists()
     start = len(hub.requests)
-    scored = run("score", logs, "--model", tmp_path / "own", "--json", "-q")
-    assert len(ends(scored)) == 24
-    assert hub.requests[start:] == [], "the commit lies in the cache"
+    for command in rest:
+        if command[0] == "push":
+            assert hub.requests[start:] == [], "the commit lies in the cache"
+        done = run(*command)
+        assert done.code == 0, (command, done.err)
+        assert done.out, command
