@@ -47,6 +47,7 @@ from tracekit.analyzers.intervene.feedback import (
 from tracekit.attribution import Attribution
 from tracekit.context import Context
 from tracekit.folds import question_key
+from tracekit.ingest.pipeline import load
 from tracekit.inject.labels import corrections, decide
 from tracekit.inject.replays import Replays
 from tracekit.inject.types import Injected
@@ -100,21 +101,9 @@ def first_runs(habit: float, seed: int) -> Iterator[Trace]:
             yield run
 
 
-def cases(habit: float, seed: int, count: int, known: frozenset[str] = frozenset()) -> list[Trace]:
-    """The first failures whose questions are not known."""
-    new = (run for run in first_runs(habit, seed) if question_key(run) not in known)
-    return list(islice((run for run in new if run.failed), count))
-
-
-def trained_on(model: Path | None) -> frozenset[str]:
-    """Keys of the questions that a model was trained on, where its folder says so."""
-    if model is None:
-        return frozenset()
-    file = model / "questions.json"
-    if not file.exists():
-        print(f"{file}: not there; nobody can tell which cases are new to it", file=sys.stderr)
-        return frozenset()
-    return frozenset(json.loads(file.read_text()))
+def cases(habit: float, seed: int, count: int) -> list[Trace]:
+    """The first failures."""
+    return list(islice((run for run in first_runs(habit, seed) if run.failed), count))
 
 
 # --- who advises ---------------------------------------------------------------------------------
@@ -206,11 +195,11 @@ class Once:
 def tracer(options: argparse.Namespace) -> Adviser:
     """The generative tracer of a folder, loaded once."""
     from tracekit.analyzers.tracer.analyzer import DEFAULTS, Tracer
-    from tracekit_models.tracer.local import load
+    from tracekit_models.tracer.local import load as loaded
 
     chosen = dict(each.partition("=")[::2] for each in options.set)
     settings = {"batch": 64, **{name: json.loads(value) for name, value in chosen.items()}}
-    writer = load(str(options.model), {**DEFAULTS, **settings})
+    writer = loaded(str(options.model), {**DEFAULTS, **settings})
     context = Context(seed=options.seed, settings={"model": str(options.model), **settings})
     return by_method(Once(Tracer(writer)), context)
 
@@ -232,14 +221,13 @@ def adviser(name: str, setting: Setting, options: argparse.Namespace) -> Adviser
 
 def measure(name: str, options: argparse.Namespace, out: Path) -> None:
     """Write what became of every case in every setting, by one method."""
-    known, rows = trained_on(options.model), []
+    rows = []
     shared = None if name == "constant" else adviser(name, ANY, options)
     for habit in options.habits:
         if options.blind:
-            new = (run for run in first_runs(habit, options.seed) if question_key(run) not in known)
-            runs = list(islice(new, options.cases))
+            runs = list(islice(first_runs(habit, options.seed), options.cases))
         else:
-            runs = cases(habit, options.seed, options.cases, known)
+            runs = cases(habit, options.seed, options.cases)
         for start in options.starts:
             if name == "rewind" and start == "beginning":  # the same as to say nothing
                 continue
@@ -273,12 +261,14 @@ Rows = dict[str, dict[str, Any]]
 """Task to what became of it."""
 
 
-def report(files: Sequence[Path]) -> None:
-    """A table for every setting."""
+def report(files: Sequence[Path], trained: frozenset[str]) -> None:
+    """A table for every setting, without cases whose questions were trained on."""
     found: dict[Setting, dict[str, Rows]] = {}
     for file in files:
         for line in file.read_text().splitlines():
             one = json.loads(line)
+            if one["question"] in trained:
+                continue
             setting = msgspec.convert(one["setting"], Setting)
             found.setdefault(setting, {}).setdefault(one["method"], {})[one["task"]] = one
     for setting, methods in sorted(found.items(), key=lambda each: (not each[0].told, each[0])):
@@ -299,7 +289,7 @@ def table(setting: Setting, methods: dict[str, Rows]) -> None:
         "advice",
         *(f"solved after {n}, %" for n in range(0 if not setting.told else 1, ROUNDS + 1)),
     ]
-    heads += ["over none, points", "over random, points", "first: agent, %", "step, %"]
+    heads += ["over none, points", "over random, points", "first: agent, %", "step, %", "nobody, %"]
     print(f"| {' | '.join(heads)} |\n{'| --- ' * len(heads)}|")
     order = [*METHODS.split(",")[:-2], "tracer"]
     last = ["rewind", "oracle"]
@@ -313,6 +303,7 @@ def table(setting: Setting, methods: dict[str, Rows]) -> None:
             gain(rows, methods.get(other)) if other != name else "" for other in ("none", "random")
         ]
         cells += [hits(rows, methods.get("oracle"), part) for part in (0, 1)]
+        cells.append(percent(_mean(rows, lambda one: one["said"][0] is None)))
         print(f"| {' | '.join(cells)} |")
 
 
@@ -366,6 +357,10 @@ def main() -> int:
     parser.add_argument("--habits", type=_numbers, default=[0.0, 0.8], metavar="A,B")
     parser.add_argument("--starts", type=lambda t: t.split(","), default=["beginning", "step"])
     parser.add_argument("--blind", action="store_true", help="nobody knows which attempts failed")
+    parser.add_argument(
+        "--trained", type=Path, action="append", default=[], metavar="FILE",
+        help="runs whose questions are left out of the tables: the tracer was trained on them",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="folder of JSONL files")
     options = parser.parse_args()
     if options.blind and options.methods == METHODS:
@@ -374,7 +369,8 @@ def main() -> int:
     for name in filter(None, options.methods.split(",")):
         end = "-blind" if options.blind else ""
         measure(name, options, options.out / f"{name}{end}.jsonl")
-    report(sorted(options.out.glob("*.jsonl")))
+    trained = frozenset(question_key(run) for path in options.trained for run in load(path))
+    report(sorted(options.out.glob("*.jsonl")), trained)
     return 0
 
 
