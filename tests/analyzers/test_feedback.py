@@ -107,6 +107,28 @@ def test_a_system_that_takes_no_advice_is_told_in_words(team, runs):
     assert start.inputs[-1] == told.inputs[-1]
 
 
+def test_a_system_knows_its_runs_by_their_ids(team, runs):
+    class Filing(Plain):
+        """Keeps its runs under their ids, and can go on from those alone."""
+
+        def __init__(self, system, known):
+            super().__init__(system)
+            self.known = {run.id for run in known}
+            self.checkpoints = self.filed
+
+        def filed(self, trace):
+            assert trace.id in self.known
+            return team.checkpoints(trace)
+
+        def resume(self, checkpoint, change, seed):
+            made = super().resume(checkpoint, change, seed)
+            self.known.add(made.id)
+            return made
+
+    found = in_rounds(Filing(team, runs), runs, named(1), Rules(rounds=2, told=False))
+    assert {len(one.attempts) for one in found} == {3}
+
+
 def test_a_run_without_a_checkpoint_is_refused(team, runs):
     plain = Plain(team)
     plain.checkpoints = lambda _: []

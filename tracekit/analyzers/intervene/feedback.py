@@ -86,9 +86,7 @@ def in_rounds(
             attempts = histories[at].attempts
             attempts = (*attempts[:-1], Attempt(attempts[-1].trace, advice))
             trace = again(system, attempts, rules.start, seeds[at] + number)
-            name = f"{runs[at].id}/retry-{number + 1}"
-            trace = msgspec.structs.replace(_ended(system, trace), id=name)
-            histories[at] = History((*attempts, Attempt(trace)))
+            histories[at] = History((*attempts, Attempt(_ended(system, trace))))
     return histories
 
 
