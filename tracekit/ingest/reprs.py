@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import warnings
 from typing import Any
 
@@ -13,6 +14,7 @@ from tracekit.trace import ToolCall
 
 _LONGEST = 4 * 1024**2
 """Characters; the parser of Python is no match for texts of any size."""
+_OBJECT = re.compile(r"\s*[A-Za-z_]\w{0,99}\(\w{1,99}=")
 _REQUESTS = ("FunctionCall",)
 _ANSWERS = ("FunctionExecutionResult",)
 
@@ -44,6 +46,44 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, str | int | bool) else repr(value)
+
+
+def read_object_repr(text: str) -> dict[str, Any] | None:
+    """Fields of an object that was printed with all its fields, nested ones too; None for others.
+
+    Names of classes, and of whatever is neither a literal nor printed so, are not resolved.
+
+    >>> read_object_repr("Reply(choices=[Choice(index=0, text='it is 4')], at=now(), model=None)")
+    {'choices': [{'index': 0, 'text': 'it is 4'}], 'at': {}, 'model': None}
+    >>> read_object_repr("quota exceeded") is None
+    True
+    """
+    if len(text) > _LONGEST or not _OBJECT.match(text):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = _plain(clean(_value(ast.parse(text.strip(), mode="eval").body)))
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _value(node: ast.expr) -> Any:
+    """What an expression of literals and printed objects stands for; None for any other."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_value(item) for item in node.elts]
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return {as_text(_value(key)): _value(value) for key, value in pairs if key is not None}
+    if isinstance(node, ast.Call):
+        return {word.arg: _value(word.value) for word in node.keywords if word.arg is not None}
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        found = _value(node.operand)
+        return -found if isinstance(found, int | float) else None
+    return None
 
 
 def read_calls_repr(text: str) -> tuple[ToolCall, ...]:
