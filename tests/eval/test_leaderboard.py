@@ -13,7 +13,7 @@ from tracekit.eval import tables
 from tracekit.eval.board import Leaderboard
 from tracekit.eval.config import EvalConfig
 from tracekit.eval.leaderboard import evaluate
-from tracekit.trace import Label
+from tracekit.trace import Label, Task, ToolCall
 
 _spec = importlib.util.spec_from_file_location("eval_toys", Path(__file__).with_name("toys.py"))
 toys = importlib.util.module_from_spec(_spec)
@@ -120,6 +120,24 @@ def test_methods_see_no_labels(with_answer):
     assert {trace.task.expected for trace in spy.shown} == {"42" if with_answer else None}
     assert {r.with_answer for r in found.rows} == {with_answer}
     assert ("shown" if with_answer else "hidden") in tables.as_text(found)
+
+
+@pytest.mark.parametrize("with_answer", [False, True])
+def test_logs_that_hold_the_answer_are_counted(with_answer):
+    """What is hidden may stand in the log all the same; whole words count, wherever they are."""
+    runs = [
+        run("r0", "ab", 0, texts=["Is it 42?", "Yes."]),
+        run("r1", "ab", 1, texts=["It is 421.", "Or x42."]),
+        run("r2", "ab", 0, question="Is 42 right?"),
+        run("r3", "ab", 1),
+    ]
+    tool = ToolCall("sum", {"of": [40, 2]}, result="got\n42")
+    steps = (msgspec.structs.replace(runs[3].steps[0], tools=(tool,)), runs[3].steps[1])
+    runs[3] = msgspec.structs.replace(runs[3], steps=steps)
+    unknown = msgspec.structs.replace(runs[0], id="r4", task=Task("Which?"))
+    found = board([toys.Silent()], toys.Toy(*runs, unknown), folds=2, with_answer=with_answer)
+    assert (found.answers, found.spoken, found.n) == (4, 3, 5)
+    assert "in 3 of 4 runs" in " ".join(tables.as_text(found).split())
 
 
 def test_abstention_counts_as_wrong_and_is_counted():

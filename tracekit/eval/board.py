@@ -122,6 +122,10 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     """True when the scorer is the benchmark's own."""
     with_answer: bool
     """Whether methods were shown the correct answer of the task."""
+    answers: int = 0
+    """Runs whose correct answer is known, shown or not."""
+    spoken: int = 0
+    """Those in whose log it stands, word for word: hidden or not, every method reads it there."""
     protocol: Protocol = "folds"
     """`folds`: fitted out of fold; `lodo`: fitted on other benchmarks alone."""
     outside: tuple[str, ...] = ()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from tracekit.errors import InputError, Problem
 from tracekit.eval.extra import Vocabulary
 from tracekit.folds import fingerprint
 from tracekit.protocols import Benchmark
-from tracekit.trace import Definition, Label, Trace
+from tracekit.trace import Definition, Label, Step, Trace
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -44,6 +47,10 @@ class Dataset(msgspec.Struct, frozen=True):
     """Traces without a label of the benchmark's definition."""
     problems: tuple[Problem, ...]
     """Files that could not be read in full; records skipped on purpose are left out."""
+    answers: int = 0
+    """Runs whose correct answer is known, shown or not."""
+    spoken: int = 0
+    """Those in which it stands in the log itself, word for word (`says`)."""
 
     @property
     def subsets(self) -> list[str]:
@@ -74,7 +81,7 @@ def read(benchmark: Benchmark, path: Path, *, with_answer: bool = False) -> Data
     """The benchmark under `path`; raises `InputError` when no labelled run is there."""
     items: list[Item] = []
     problems: list[Problem] = []
-    unlabelled = 0
+    unlabelled = answers = spoken = 0
     ids: set[str] = set()
     for found in benchmark.load(path):
         if isinstance(found, Problem):
@@ -91,6 +98,8 @@ def read(benchmark: Benchmark, path: Path, *, with_answer: bool = False) -> Data
         if not labels:
             unlabelled += 1
             continue
+        if answer := found.task.expected:
+            answers, spoken = answers + 1, spoken + says(shown, answer)
         items.append(
             Item(
                 trace=msgspec.structs.replace(shown, labels=()),
@@ -102,7 +111,30 @@ def read(benchmark: Benchmark, path: Path, *, with_answer: bool = False) -> Data
         )
     if not items:
         raise InputError(f"{path}: no run with a {benchmark.definition} label; see docs/data.md")
-    return Dataset(tuple(items), unlabelled, tuple(problems))
+    return Dataset(tuple(items), unlabelled, tuple(problems), answers, spoken)
+
+
+def says(trace: Trace, answer: str) -> bool:
+    """Whether the answer stands in the question or a step: whole words, whatever case and spaces.
+
+    >>> from tracekit.testing.traces import make_trace
+    >>> run = make_trace("r", [("Ada", "It is  New york, not 42.")])
+    >>> says(run, "new York"), says(run, "4")
+    (True, False)
+    """
+    wanted = " ".join(answer.split())
+    if not wanted:
+        return False
+    whole = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)", re.IGNORECASE)
+    texts = (trace.task.question, *(text for step in trace.steps for text in _texts(step)))
+    return any(whole.search(" ".join(text.split())) for text in texts)
+
+
+def _texts(step: Step) -> Iterator[str]:
+    yield step.content
+    for tool in step.tools:
+        yield json.dumps(tool.arguments, ensure_ascii=False, default=str)
+        yield from (text for text in (tool.result, tool.error) if text)
 
 
 _COPY: dict[str, Any] = {"severity": "warning", "do": "remove the copy"}

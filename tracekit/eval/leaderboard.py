@@ -113,6 +113,8 @@ def compare(
         scorer=config.scorer,
         lenient=config.scorer == "official",
         with_answer=config.with_answer,
+        answers=dataset.answers,
+        spoken=dataset.spoken,
         protocol=config.protocol,
         outside=pool.names,
         notes=bench.notes if isinstance(bench, Noted) else (),

@@ -54,6 +54,15 @@ FITS = {
 """What `Row.fit` says, in words."""
 
 
+def _spoken(board: Leaderboard) -> str:
+    """In how many logs the answer can be read whatever is hidden."""
+    if not board.answers:
+        return ""
+    return (
+        f" It stands in the log itself, word for word, in {board.spoken} of {board.answers} runs."
+    )
+
+
 def caption(board: Leaderboard) -> list[str]:
     """What the figures mean, in sentences: to be printed with every table."""
     answers = "is shown to" if board.with_answer else "is hidden from"
@@ -63,7 +72,7 @@ def caption(board: Leaderboard) -> list[str]:
         f"Labels: {board.definition}; the source counts its first step as {board.base}.",
         f"Runs: {board.n}" + (f" ({parts})" if parts else "") + f" on {board.groups} questions.",
         f"Folds: {board.folds}, by question and duplicate history; seed {seeds}.",
-        f"The correct answer {answers} the methods.",
+        f"The correct answer {answers} the methods." + _spoken(board),
         "Scorer: the benchmark's own, LENIENT: not to be compared with strict figures."
         if board.lenient
         else "Scorer: strict; steps as integers, agents by normalised name.",
