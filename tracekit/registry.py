@@ -54,6 +54,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "llm-debate": "tracekit.ingest.readers.llm_debate:LlmDebate",
         "dylan": "tracekit.ingest.readers.dylan:Dylan",
         "tau-bench": "tracekit.ingest.readers.tau_bench:TauBench",
+        "tau2-bench": "tracekit.ingest.readers.tau2_bench:Tau2Bench",
         "transformers-agents-benchmark": (
             "tracekit.ingest.readers.transformers_agents:TransformersAgents"
         ),
