@@ -74,6 +74,13 @@ def test_odd_lines(read):
     assert len(got.trace.steps) == 4
 
 
+def test_prompts_may_be_a_list(read):
+    agent = json.loads(NOTES[2])
+    agent["args"] = {"system_message": ["You keep the book.", "Count twice."]}
+    trace = read("\n".join([OPENS, json.dumps(agent), *NOTES[4:]]), "runtime.log").trace
+    assert trace.agent("keeper").system_prompt == "You keep the book.\nCount twice."
+
+
 def test_a_use_that_nobody_asked_for_has_no_name(read):
     note = json.loads(NOTES[6])
     got = read("\n".join([OPENS, json.dumps(note), json.dumps(note)]), "runtime.log")

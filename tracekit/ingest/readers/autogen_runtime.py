@@ -51,7 +51,8 @@ def read_session(
     for row in agents:
         setup = maybe_json(row.get("init_args"))
         prompt = setup.get("system_message") if isinstance(setup, dict) else None
-        build.agent(as_text(row.get("name")), role=as_text(row.get("class")), system_prompt=prompt)
+        told = read_content(prompt).text  # several prompts may be listed
+        build.agent(as_text(row.get("name")), role=as_text(row.get("class")), system_prompt=told)
     for raw, table, row in happened:
         if table == "chat_completions":
             agent = by_wrapper.get(as_text(row.get("wrapper_id")), {})
