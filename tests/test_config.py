@@ -8,6 +8,7 @@ import pytest
 
 from tracekit.config import Config, Found, find, parse, read
 from tracekit.errors import UsageError
+from tracekit.version import __version__
 from tracekit_cli import defaults, entry
 from tracekit_cli.app import COMMANDS
 from tracekit_cli.reference import _context, _members
@@ -277,3 +278,25 @@ def test_a_file_to_follow_and_a_store_go_before_what_is_configured(tmp_path, mon
     asked = ["attribute", "x", "-m", "judge:mast", "--model", "m", "--replay", "none.db"]
     assert entry.main(asked) != 2
     assert "only one of them" not in capfd.readouterr().err
+
+
+LINES = [
+    (["score", "logs/ag2", "--below", "0.001"], {"below": 0.001, "patience": 1, "values": "prm"}),
+    (["rank", "logs/ag2", "--weight", "one"], {"weight": "one", "values": "prm"}),
+    (["influence", "logs/ag2"], {}),
+    (
+        ["search", "--system", "tracekit.replay.sandbox.system:Sandbox", "-n", "1", "-m", "single"],
+        {"method": "single", "seed": 0},
+    ),
+]
+
+
+@pytest.mark.parametrize(("args", "held"), LINES, ids=[args[0] for args, _ in LINES])
+@pytest.mark.usefixtures("project")
+def test_lines_say_what_they_were_made_with(capfd, args, held):
+    told = lines(capfd, *args)
+    assert told
+    for line in told:
+        assert line["config"]["tracekit"] == __version__
+        assert held.items() <= line["config"].items()
+        assert {"paths", "json", "quiet", "values_"}.isdisjoint(line["config"])

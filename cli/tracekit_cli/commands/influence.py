@@ -21,6 +21,7 @@ from tracekit.trace import Trace
 from tracekit_cli import options
 from tracekit_cli.output import emit, listing, note, report_problems, show
 from tracekit_cli.progress import bar
+from tracekit_cli.resolved import resolved
 
 if TYPE_CHECKING:
     from tracekit.analyzers.influence.measures import Scorer
@@ -52,16 +53,17 @@ class Told(msgspec.Struct, frozen=True):
     report: Report
     milestones: Milestones | None
 
-    def line(self) -> bytes:
-        """As a line of JSON."""
+    def line(self, config: dict[str, Any]) -> bytes:
+        """As a line of JSON, with what it was made with."""
         found: dict[str, Any] = msgspec.to_builtins(self.report)
         found["outcome"] = self.trace.outcome.status
         if self.milestones is not None:
             found["milestones"] = msgspec.to_builtins(self.milestones)
-        return msgspec.json.encode(found) + b"\n"
+        return msgspec.json.encode({**found, "config": config}) + b"\n"
 
 
 def command(
+    context: typer.Context,
     paths: options.Logs,
     measure: MeasureOption = None,
     model: ModelOption = None,
@@ -95,7 +97,7 @@ def command(
         ingest.progress = lambda report: tick(report.path)
         for told in _told(ingest, trace, chosen, scorer, goals):
             if json:
-                emit(told.line())
+                emit(told.line(resolved(context)))
             kept.append(told)
     code = report_problems([p for file in ingest.files for p in file.problems], quiet=quiet)
     if not kept and trace is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -16,6 +16,7 @@ from tracekit.prm.rank import Ranking, rank
 from tracekit.trace import Trace
 from tracekit_cli import options, values
 from tracekit_cli.output import emit, note, report_problems, show
+from tracekit_cli.resolved import resolved
 
 
 class Weights(StrEnum):
@@ -36,6 +37,7 @@ WeightOption = Annotated[
 
 
 def command(
+    context: typer.Context,
     paths: RunsArgument,
     weight: WeightOption = Weights.odds,
     values_: values.Values = values.DEFAULT,
@@ -69,17 +71,22 @@ def command(
     if not tasks:
         raise InputError(f"no run in {', '.join(paths)}; `tracekit ingest` says why, file by file")
     for runs in tasks.values():
-        _print(runs[0], rank(runs, function, weight.value), json=json)
+        ranked = rank(runs, function, weight.value)
+        _print(runs[0], ranked, resolved(context), json=json)
     raise typer.Exit(code)
 
 
-def _print(first: Trace, ranked: Ranking, *, json: bool) -> None:
+def _print(first: Trace, ranked: Ranking, config: dict[str, Any], *, json: bool) -> None:
     question = first.task.question or first.task.id or ""
     if json:
-        record = {"task": first.task.id, "question": question, "answer": ranked.answer}
+        record = {
+            "task": first.task.id,
+            "question": question,
+            "answer": ranked.answer,
+            "best": ranked.best.id,
+        }
         emit(
-            msgspec.json.encode({**record, "best": ranked.best.id, **msgspec.to_builtins(ranked)})
-            + b"\n"
+            msgspec.json.encode({**record, **msgspec.to_builtins(ranked), "config": config}) + b"\n"
         )
         return
     from tracekit.report.values import ranking_view

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from tracekit.analyzers.value_drop import ValueDrop
@@ -16,12 +17,13 @@ from tracekit.ingest.sniff import reader_of
 from tracekit.prm.alarm import Alarm, Rule, first_alarm
 from tracekit.prm.score import RunScore, score
 from tracekit.protocols import ValueFunction
-from tracekit.store import encode
+from tracekit.report.machine import json_bytes
 from tracekit.trace import Trace
 from tracekit_cli import options, values
 from tracekit_cli.following import Waiting, follow
 from tracekit_cli.output import emit, note, report_problems, show
 from tracekit_cli.progress import bar
+from tracekit_cli.resolved import resolved
 
 ALARM = 1
 """Exit code when a run broke the rule that was given."""
@@ -82,6 +84,7 @@ JsonOption = Annotated[
 
 
 def command(
+    context: typer.Context,
     paths: LogsArgument = None,
     follow_: FollowOption = None,
     below: BelowOption = None,
@@ -139,7 +142,8 @@ def command(
     gate: Rule | None = None
     if below is not None or drop is not None:
         gate = Rule(below=below, drop=drop, patience=patience)
-    scored = _Scored(function, gate, keep=html is not None or not json)
+    keep = html is not None or not json
+    scored = _Scored(function, gate, resolved(context), keep=keep)
     code = scored.read(paths or [], format, json=json, quiet=quiet)
     if not json:
         from tracekit.report.values import score_detail, score_table
@@ -157,10 +161,13 @@ def command(
 class _Scored:
     """Runs of logs with their values; those of JSON lines are printed and forgotten."""
 
-    def __init__(self, function: ValueFunction, gate: Rule | None, *, keep: bool) -> None:
+    def __init__(
+        self, function: ValueFunction, gate: Rule | None, config: dict[str, Any], *, keep: bool
+    ) -> None:
         self.found: list[tuple[Trace, RunScore]] = []
         self.alarms: list[Alarm] = []
         self._function, self._gate, self._keep = function, gate, keep
+        self._config = config
 
     def read(self, paths: list[str], format: str | None, *, json: bool, quiet: bool) -> int:
         """Score every run; returns the exit code that the files ask for."""
@@ -180,7 +187,7 @@ class _Scored:
     def _take(self, trace: Trace, *, json: bool) -> None:
         scored = score(trace, self._function)
         if json:
-            emit(encode(scored) + b"\n")
+            emit(json_bytes({**msgspec.to_builtins(scored), "config": self._config}) + b"\n")
         if self._keep:
             self.found.append((trace, scored))
         alarm = first_alarm(trace, self._function, self._gate) if self._gate else None

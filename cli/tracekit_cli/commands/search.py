@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -22,6 +22,7 @@ from tracekit.trace import Task
 from tracekit_cli import options, values
 from tracekit_cli.output import emit, note, show
 from tracekit_cli.progress import bar
+from tracekit_cli.resolved import resolved
 from tracekit_cli.settings import parse_settings
 
 SystemOption = Annotated[
@@ -54,6 +55,7 @@ SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the f
 
 
 def command(
+    context: typer.Context,
     system: SystemOption,
     tasks: TasksOption = None,
     n: NOption = 20,
@@ -98,7 +100,7 @@ def command(
             found.append(each)
             tick(task.id or "")
             if json:
-                emit(_line(each))
+                emit(_line(each, resolved(context)))
     if not json:
         _print(found)
     if out is not None:
@@ -106,7 +108,7 @@ def command(
         note(f"wrote {out}", quiet=quiet)
 
 
-def _line(each: Found) -> bytes:
+def _line(each: Found, config: dict[str, Any]) -> bytes:
     """What was found, the run itself left out: it is written with --out."""
     record = msgspec.to_builtins(each)
     run = record.pop("trace")
@@ -115,7 +117,7 @@ def _line(each: Found) -> bytes:
         "trace_id": run["id"],
         "outcome": each.trace.outcome.status,
     }
-    return msgspec.json.encode({**about, **record}) + b"\n"
+    return msgspec.json.encode({**about, **record, "config": config}) + b"\n"
 
 
 def _print(found: list[Found]) -> None:
