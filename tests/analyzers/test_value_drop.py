@@ -5,10 +5,12 @@ import math
 import msgspec
 import pytest
 
+from tracekit.analyzers.models import save_model
 from tracekit.analyzers.run import attribute
 from tracekit.analyzers.value_drop import ValueDrop
 from tracekit.context import Context
 from tracekit.errors import UsageError
+from tracekit.prm.model import Prm
 from tracekit.testing import check_analyzer
 from tracekit.testing.traces import make_trace
 from tracekit.trace import ToolCall
@@ -84,3 +86,10 @@ def test_doubt_is_a_warning_or_on_request_a_reason_to_abstain():
 
 def test_the_contract_holds():
     check_analyzer(ValueDrop(Given(0.9, 0.3, 0.4, 0.1, 0.2, 0.2, 0.1)))
+
+
+def test_values_of_a_folder(tmp_path):
+    save_model(Prm(), tmp_path / "prm", definition="outcome-only", card="# mine\n")
+    found = attribute(TALK, "value-drop", model=tmp_path / "prm")
+    assert found.method.model == str(tmp_path / "prm")
+    assert found.suspects == attribute(TALK, "value-drop").suspects

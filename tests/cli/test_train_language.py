@@ -16,6 +16,8 @@ pytest.importorskip("peft")
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 
 from tracekit.analyzers.models import load_values  # noqa: E402
+from tracekit.context import Context  # noqa: E402
+from tracekit.folds import fingerprint  # noqa: E402
 from tracekit.ingest.journal import JOURNAL, Instalment  # noqa: E402
 from tracekit.store import write_traces  # noqa: E402
 from tracekit.testing.hub_server import HubServer  # noqa: E402
@@ -199,11 +201,10 @@ def test_a_model_goes_to_the_hub_and_comes_back(run, hub, logs, folder, tmp_path
     for path in folder.iterdir():
         assert (tmp_path / "copy" / path.name).read_bytes() == path.read_bytes()
     here, there = (
-        run("score", logs, "--model", model, "--json", "-q")
+        ends(run("score", logs, "--model", model, "--json", "-q"))
         for model in (folder, "ada/values@main")
     )
-    assert here.code == 0, here.err
-    assert there.out == here.out
+    assert here == there
     hub.corrupt.add("weights-1.safetensors")
     shutil.rmtree(tmp_path / "cache")
     damaged = run("pull", "prm", "ada/values", "-o", tmp_path / "other")
@@ -238,6 +239,7 @@ def test_the_page_on_a_backbone_of_the_hub(run, hub, logs, base, tmp_path, monke
     lines += [Instalment(agents=one.agents, steps=one.steps), Instalment(outcome=one.outcome)]
     Path("journal.jsonl").write_bytes(b"".join(msgspec.json.encode(x) + b"\n" for x in lines))
     train, *rest = documented()
+    assert len(rest) == 7
     done = run(*train)
     assert done.code == 0, done.err
     settings = json.loads(Path("my-language-values", "prm-language.json").read_text())
@@ -250,3 +252,6 @@ def test_the_page_on_a_backbone_of_the_hub(run, hub, logs, base, tmp_path, monke
         done = run(*command)
         assert done.code == 0, (command, done.err)
         assert done.out, command
+    fitted = load_values("my-language-values").fit(RUNS, Context(seed=1))
+    assert fitted.language.settings.base == settings["base"]
+    assert fitted.seen() == {fingerprint(trace) for trace in RUNS}

@@ -12,6 +12,7 @@ pytest.importorskip("peft")
 
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 
+from tracekit.context import Context  # noqa: E402
 from tracekit.errors import InputError, UsageError  # noqa: E402
 from tracekit.protocols import Doubting, Fitted, Storable, ValueFunction  # noqa: E402
 from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace  # noqa: E402
@@ -269,7 +270,7 @@ def folder(tokenizer, tmp_path_factory):
 @pytest.mark.parametrize(
     ("file", "changes", "said"),
     [
-        ("backbone.json", {"num_hidden_layers": 10**6, "layer_types": None}, "more layers"),
+        ("backbone.json", {"num_hidden_layers": 10**9}, "more than 1000 layers"),
         ("backbone.json", {"vocab_size": 10**11}, "another backbone"),
         ("backbone.json", {"model_type": "evil"}, "no configuration"),
         ("prm-language.json", {"base": "eve/evil"}, "not pinned"),
@@ -292,9 +293,23 @@ def test_hostile_folders_are_refused(folder, tmp_path, file, changes, said):
         LanguageValues.load(tmp_path / "prm")
 
 
+def test_weights_that_are_not_finite_are_refused(tokenizer, tmp_path):
+    how = Backbone(length=64, longest=16, lora=None)
+    model = model_of(body("qwen3"), how)
+    torch.nn.init.constant_(model.value.bias, float("nan"))
+    values_of(model, tokenizer, how).save(tmp_path)
+    with pytest.raises(InputError, match="not finite"):
+        LanguageValues.load(tmp_path)
+
+
 def test_without_weights_it_says_so():
     with pytest.raises(UsageError, match="--model"):
         LanguageValues().values(RUNS[0])
+
+
+def test_a_backbone_that_was_changed_is_not_fitted_anew(folder):
+    with pytest.raises(UsageError, match="--backbone DIR"):
+        LanguageValues.load(folder).fit(RUNS, Context())
 
 
 def test_a_run_that_reads_its_pairs_together(tokenizer):

@@ -24,6 +24,9 @@ PINNED = re.compile(r"(?P<repo>[\w][\w.-]{0,95}/[\w][\w.-]{0,95})@(?P<commit>[0-
 _NAMED = re.compile(r"(?P<repo>[\w][\w.-]{0,95}/[\w][\w.-]{0,95})(?:@(?P<revision>[\w][\w./-]*))?")
 _COMMANDS = frozenset({"attn_implementation", "auto_map", "experts_implementation"})
 """Keys of a config that can name code to fetch and run."""
+_LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
+MOST_LAYERS = 1000
+"""A configuration of more is not built, not even without memory for its weights."""
 PROBE, CLOSE = 6, 0.02
 """Tokens of the probe, and how far its states may lie apart, as a share of the largest."""
 
@@ -50,10 +53,11 @@ def base_of(name: str) -> Base:
     return Base(folder, f"{named['repo']}@{folder.name}")
 
 
-def body_of(folder: Path) -> Any:
+def body_of(folder: Path, *, frozen: bool) -> Any:
     """The backbone whose weights lie in a folder; raises `InputError`.
 
-    float32 on a CPU, bfloat16 on a GPU, where the fastest attention that the library brings is used.
+    Weights that are `frozen` are bfloat16 on a GPU; all others are float32, since small steps of
+    training would be lost.
     """
     config = config_of(folder / CONFIG)
     if (folder / "adapter_config.json").exists():
@@ -63,7 +67,7 @@ def body_of(folder: Path) -> Any:
             return AutoModel.from_pretrained(
                 folder,
                 config=config,
-                dtype=_precision(),
+                dtype=torch.bfloat16 if frozen and device() == "cuda" else torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
             ).to(device())
@@ -75,6 +79,8 @@ def config_of(path: Path) -> Any:
     """The configuration in a file, without what could name code; raises `InputError`."""
     try:
         found = plain(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
+        if any(isinstance(n, int) and n > MOST_LAYERS for n in map(found.get, _LAYERS)):
+            raise ValueError(f"more than {MOST_LAYERS} layers")
         return AutoConfig.for_model(found.pop("model_type"), **found)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: no configuration that transformers knows: {error}") from None
@@ -149,7 +155,3 @@ def _silent() -> Iterator[None]:
         logging.set_verbosity(before)
         if bars:
             logging.enable_progress_bar()
-
-
-def _precision() -> torch.dtype:
-    return torch.bfloat16 if device() == "cuda" else torch.float32

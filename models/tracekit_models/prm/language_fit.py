@@ -91,7 +91,8 @@ def train_language(
     check_enough([case.example for case in cases])
     held, why = held_out(cases, wanted)
     base = bodies.base_of(wanted.base)
-    body, tokenizer = bodies.body_of(base.folder), bodies.tokenizer_of(base.folder)
+    body = bodies.body_of(base.folder, frozen=wanted.lora is not None)
+    tokenizer = bodies.tokenizer_of(base.folder)
     backbone = reading(body, wanted)
     tell(f"{len(cases)} runs, read by {backbone.reads}")
     model = train(
