@@ -58,6 +58,8 @@ from tracekit.trace import Trace
 
 TEAMS = json.loads(Path(__file__).with_name("prm_tasks.json").read_text())
 METHODS = "none,random,constant,compact,rewind,oracle"
+OTHERS = ("none", "random", "constant", "compact")
+"""Whom every method is compared with, case by case."""
 CONSTANTS = range(8)
 ROUNDS = 3
 OTHER = 1_000
@@ -279,31 +281,26 @@ def report(files: Sequence[Path], trained: frozenset[str]) -> None:
         table(setting, kept)
 
 
+ORDER = ("none", "random", "constant", "compact", "tracer", "rewind", "oracle")
+
+
 def table(setting: Setting, methods: dict[str, Rows]) -> None:
-    """One row a method: solved after each round, against none and random, and what was named."""
+    """A row for each method: solved after each round, over others, and what was named first."""
     where = "from the beginning" if setting.start == "beginning" else "from the step blamed"
     what = "failed tasks" if setting.told else "tasks, nobody knows which failed"
-    count = len(next(iter(methods.values())))
-    print(f"\nHabit {setting.habit:g}, {where}; {count} {what}\n")
-    heads = [
-        "advice",
-        *(f"solved after {n}, %" for n in range(0 if not setting.told else 1, ROUNDS + 1)),
-    ]
-    heads += ["over none, points", "over random, points", "first: agent, %", "step, %", "nobody, %"]
+    print(f"\nHabit {setting.habit:g}, {where}; {len(methods['none'])} {what}\n")
+    rounds = range(1 if setting.told else 0, ROUNDS + 1)
+    heads = ["advice", *(f"solved after {number}, %" for number in rounds)]
+    heads += [f"over {other}, points" for other in OTHERS]
+    heads += ["first: agent, %", "step, %", "nobody, %"]
     print(f"| {' | '.join(heads)} |\n{'| --- ' * len(heads)}|")
-    order = [*METHODS.split(",")[:-2], "tracer"]
-    last = ["rewind", "oracle"]
-    names = sorted(
-        methods, key=lambda n: (n in last, order.index(n) if n in order else len(order), n)
-    )
-    for name in names:
-        rows = methods[name]
-        cells = [name, *(share(rows, n) for n in range(0 if not setting.told else 1, ROUNDS + 1))]
-        cells += [
-            gain(rows, methods.get(other)) if other != name else "" for other in ("none", "random")
-        ]
-        cells += [hits(rows, methods.get("oracle"), part) for part in (0, 1)]
-        cells.append(percent(_mean(rows, lambda one: one["said"][0] is None)))
+    known = [name for name in ORDER if name in methods]
+    for name in [*known, *sorted(methods.keys() - set(known))]:
+        rows, truth = methods[name], methods.get("oracle")
+        cells = [name, *(share(rows, number) for number in rounds)]
+        cells += ["" if name == other else gain(rows, methods.get(other)) for other in OTHERS]
+        cells += [hits(rows, truth, part) for part in (0, 1)]
+        cells.append(f"{100 * _mean(rows, lambda one: one['said'][0] is None).value:.1f}")
         print(f"| {' | '.join(cells)} |")
 
 
