@@ -288,7 +288,7 @@ def table(setting: Setting, methods: dict[str, Rows]) -> None:
     """A row for each method: solved after each round, over others, and what was named first."""
     where = "from the beginning" if setting.start == "beginning" else "from the step blamed"
     what = "failed tasks" if setting.told else "tasks, nobody knows which failed"
-    print(f"\nHabit {setting.habit:g}, {where}; {len(methods['none'])} {what}\n")
+    print(f"\nHabit {setting.habit:g}, {where}; {len(next(iter(methods.values())))} {what}\n")
     rounds = range(1 if setting.told else 0, ROUNDS + 1)
     heads = ["advice", *(f"solved after {number}, %" for number in rounds)]
     heads += [f"over {other}, points" for other in OTHERS]
