@@ -42,6 +42,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "otlp-proto": "tracekit.ingest.readers.otlp_proto:OtlpProto",
         "phoenix-parquet": "tracekit.ingest.readers.phoenix_parquet:PhoenixParquet",
         "who-and-when": "tracekit.ingest.readers.who_and_when:WhoAndWhen",
+        "openai-responses": "tracekit.ingest.readers.openai_responses:OpenAIResponses",
         "openai-chat-messages": "tracekit.ingest.readers.openai_chat:OpenAIChat",
         "autogen-02-chat": "tracekit.ingest.readers.autogen_02_chat:AutoGen02Chat",
         "autogen-agentchat-04": "tracekit.ingest.readers.agentchat_04:AgentChat04",
