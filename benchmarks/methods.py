@@ -12,16 +12,13 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import msgspec
 
 from tracekit import registry
 from tracekit.analyzers.compact.analyzer import Compact
 from tracekit.analyzers.ensemble import MEMBERS, Ensemble
-from tracekit.analyzers.shapley import readings
 from tracekit.analyzers.shapley.analyzer import Shapley
 from tracekit.attribution import Attribution
 from tracekit.context import Context
@@ -101,13 +98,15 @@ class Shared:
     needs = Shapley.needs
     name_blind = True
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, kept: "Kept | None" = None) -> None:
         self.name = f"shapley-{value}"
         self.settings = {"value": value}
+        self.kept = kept
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """As shapley says, under the name that it has here."""
-        said = Shapley().attribute(trace, Context(seed=context.seed, settings=self.settings))
+        asked = Context(seed=context.seed, settings=self.settings)
+        said = Shapley(self.kept).attribute(trace, asked)
         return msgspec.structs.replace(
             said, method=msgspec.structs.replace(said.method, name=self.name)
         )
@@ -117,22 +116,16 @@ class SharedFitted(Shared):
     """The same with `compact`, out of fold."""
 
     def __init__(self, kept: Kept) -> None:
-        super().__init__("compact")
-        self.kept = kept
-
-    def attribute(self, trace: Trace, context: Context) -> Attribution:
-        """With the `compact` of this fold in place of the one that ships."""
-        fold = SimpleNamespace(get=lambda _kind, _name: self.kept)
-        with patch.object(readings, "registry", fold):
-            return super().attribute(trace, context)
+        super().__init__("compact", kept)
+        self.fitted = kept
 
     def seen(self) -> frozenset[str]:
         """What `compact` has seen."""
-        return self.kept.seen()
+        return self.fitted.seen()
 
     def fit(self, traces: Iterable[Trace], context: Context) -> "SharedFitted":
         """With `compact` fitted on these runs."""
-        return SharedFitted(self.kept.fit(traces, context))
+        return SharedFitted(self.fitted.fit(traces, context))
 
 
 def analyzers(names: Iterable[str], cache: Path) -> list[Analyzer]:

@@ -4,6 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from tracekit.analyzers.compact.analyzer import Compact
+from tracekit.analyzers.linear import Linear
 from tracekit.analyzers.run import attribute
 from tracekit.analyzers.shapley.analyzer import Shapley, shares
 from tracekit.analyzers.shapley.futures import Futures
@@ -12,6 +14,7 @@ from tracekit.analyzers.shapley.readings import without
 from tracekit.analyzers.shapley.reference import Known, turns
 from tracekit.context import Context
 from tracekit.errors import UsageError
+from tracekit.folds import fingerprint
 from tracekit.inject.live import inject_live
 from tracekit.inject.manipulators.sandbox import SandboxNative
 from tracekit.inject.types import Fault
@@ -317,6 +320,17 @@ def test_odd_extras_of_a_strangers_verdict_do_no_harm(usual):
     plain = attribute(failed[0], "first-speaker")
     odd = msgspec.structs.replace(plain, extra={"shapley": {"shares": "none"}})
     assert run_facts(failed[0], odd) == run_facts(failed[0], plain)
+
+
+def test_its_reading_of_a_log_is_refitted_and_what_that_saw_it_has_seen(planted):
+    runs = planted(20)
+    reading = Linear().fit(runs, Context())
+    shared = Shapley(Linear()).fit(runs, Context())
+    assert shared.seen() == reading.seen() == {fingerprint(trace) for trace in runs}
+    (trace,) = planted(1, seed=3)
+    agents = shared.attribute(trace, Context(settings={"score": "shapley"})).agents
+    assert agents == pytest.approx(dict(reading.attribute(trace, Context()).agents))
+    assert Shapley().seen() == Compact().seen()
 
 
 @pytest.mark.parametrize(

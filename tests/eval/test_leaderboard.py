@@ -8,11 +8,16 @@ import msgspec
 import pytest
 
 import tracekit
+from tracekit import registry
+from tracekit.analyzers.compact.analyzer import Compact
+from tracekit.analyzers.linear import Linear
+from tracekit.context import Context
 from tracekit.errors import InputError, Problem, UnknownName, UsageError
 from tracekit.eval import tables
 from tracekit.eval.board import Leaderboard
 from tracekit.eval.config import EvalConfig
 from tracekit.eval.leaderboard import evaluate
+from tracekit.protocols import Fitted
 from tracekit.trace import Label, Task, ToolCall
 
 _spec = importlib.util.spec_from_file_location("eval_toys", Path(__file__).with_name("toys.py"))
@@ -103,6 +108,27 @@ def test_shipped_weights_are_refused_on_what_they_saw():
     assert row(clean, "memoriser").fit == "shipped"
     assert row(clean, "constant").fit == "refitted"
     assert {c.fold for c in clean.cases if c.method == "memoriser"} == {None}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in registry.BUILT_IN["analyzers"]
+        if registry.get("analyzers", name).needs == {"trace"}
+        and not isinstance(registry.get("analyzers", name), Fitted)
+    ],
+)
+def test_a_method_that_is_not_refitted_reads_no_labels_through_another(name, monkeypatch):
+    """The shipped weights know runs of these benchmarks: whoever asks them has to be refitted."""
+
+    def secretly(*_):
+        raise AssertionError(f"{name} reads weights that were fitted on labelled runs")
+
+    for fitted in (Compact, Linear):
+        monkeypatch.setattr(fitted, "attribute", secretly)
+    for trace in RUNS[:3]:
+        registry.get("analyzers", name).attribute(trace, Context())
 
 
 def test_refitting_ignores_what_was_seen():

@@ -8,13 +8,14 @@ which it was, and what that takes for granted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import ClassVar, Literal
 
 import msgspec
 import numpy as np
 
+from tracekit import registry
 from tracekit.analyzers.compact.weights import levelled, ranking
 from tracekit.analyzers.run import abstain
 from tracekit.analyzers.shapley.game import EXACT, Effort, NoGame, Played, play
@@ -24,6 +25,7 @@ from tracekit.analyzers.verdict import settings, verdict
 from tracekit.attribution import Attribution, Cost, Evidence, Method
 from tracekit.context import Context
 from tracekit.errors import UsageError
+from tracekit.protocols import Analyzer, Fitted
 from tracekit.signals.roles import candidates
 from tracekit.trace import Trace
 
@@ -64,6 +66,24 @@ class Shapley:
     needs: ClassVar[frozenset[str]] = frozenset({"trace"})
     name_blind: ClassVar[bool] = True
 
+    def __init__(self, compact: Analyzer | None = None) -> None:
+        """`compact` is whose reading of a single log is shared out; as it ships unless given."""
+        self._compact = compact
+
+    @property
+    def compact(self) -> Analyzer:
+        """Whose reading of a single log is shared out."""
+        return self._compact or registry.get("analyzers", "compact")
+
+    def seen(self) -> frozenset[str]:
+        """The runs that `compact` was fitted on; replays and repeats are fitted on nothing."""
+        return self.compact.seen() if isinstance(self.compact, Fitted) else frozenset()
+
+    def fit(self, traces: Iterable[Trace], context: Context) -> Shapley:
+        """With `compact` refitted on labelled runs; raises what that raises."""
+        compact = self.compact
+        return Shapley(compact.fit(traces, context) if isinstance(compact, Fitted) else compact)
+
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict, its shares in `extra["shapley"]`; abstains when there are none."""
         chosen = _settings(context)
@@ -74,7 +94,7 @@ class Shapley:
             seed=context.seed,
         )
         try:
-            found, played = shares(trace, context)
+            found, played = shares(trace, context, self.compact)
         except NoGame as none:
             return abstain(trace, method, str(none))
         blame = _blame(played, trace, chosen)
@@ -86,14 +106,18 @@ class Shapley:
         return _verdict(trace, method, found, played, blame)
 
 
-def shares(trace: Trace, context: Context) -> tuple[Source, Played]:
+def shares(
+    trace: Trace, context: Context, compact: Analyzer | None = None
+) -> tuple[Source, Played]:
     """The game of a run and what came of it, for those who want more than the verdict.
 
+    `compact` is the one that ships unless it is given.
     `explanation.explanation(played)` makes it a `shap.Explanation`. Raises `NoGame` where there is
     no way to tell, and `UsageError` for settings that are unknown.
     """
     chosen = _settings(context)
-    found = source(trace, context, chosen.value, chosen.draws)
+    reading = compact or registry.get("analyzers", "compact")
+    found = source(trace, context, chosen.value, chosen.draws, reading)
     effort = Effort(most=chosen.most, sizes=chosen.sampling == "sizes")
     return found, play(found.game(chosen.players), context.seed, effort)
 

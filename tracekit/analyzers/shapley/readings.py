@@ -23,8 +23,7 @@ class ByPosterior:
 
     calls = 0
 
-    def __init__(self, trace: Trace, context: Context) -> None:
-        compact: Analyzer = registry.get("analyzers", "compact")
+    def __init__(self, trace: Trace, context: Context, compact: Analyzer) -> None:
         found = compact.attribute(trace, msgspec.structs.replace(context, settings={}))
         if found.abstained is not None:
             raise NoGame(f"compact: {found.abstained}")

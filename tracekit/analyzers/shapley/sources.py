@@ -12,7 +12,7 @@ from tracekit.analyzers.shapley.readings import ByMasking, ByPosterior
 from tracekit.analyzers.shapley.reference import reference
 from tracekit.analyzers.shapley.repeats import ByRepeats
 from tracekit.context import Context
-from tracekit.protocols import Replayable
+from tracekit.protocols import Analyzer, Replayable
 from tracekit.trace import Trace
 
 Value = Literal["auto", "replay", "recorded", "prm", "compact"]
@@ -45,7 +45,7 @@ class Source(Protocol):
         ...
 
 
-def source(trace: Trace, context: Context, value: Value, draws: int) -> Source:
+def source(trace: Trace, context: Context, value: Value, draws: int, compact: Analyzer) -> Source:
     """The value function asked for, or with `auto` replay where there is a system, else compact.
 
     Recorded repeats and the process reward model are taken only when asked for: both were worse
@@ -58,7 +58,7 @@ def source(trace: Trace, context: Context, value: Value, draws: int) -> Source:
         return ByReplay(trace, context.system, context, draws)
     if value == "recorded":
         return ByRepeats(trace, context.corpus, context.rng(trace.id, "repeats"))
-    return ByMasking(trace) if value == "prm" else ByPosterior(trace, context)
+    return ByMasking(trace) if value == "prm" else ByPosterior(trace, context, compact)
 
 
 class ByReplay:
