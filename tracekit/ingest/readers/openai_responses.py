@@ -201,15 +201,12 @@ def _is_item(item: Any) -> bool:
     """Whether something is an item of this API and of no other."""
     if not isinstance(item, dict):
         return False
-    kind, parts = item.get("type"), item.get("content")
-    if kind in _TYPES:
+    if as_text(item.get("type")) in _TYPES:
         return bool(item.keys() & {"call_id", "summary", "id"})
-    typed = (
-        [part.get("type") for part in parts if isinstance(part, dict)]
-        if isinstance(parts, list)
-        else []
-    )
-    return isinstance(item.get("role"), str) and any(part in _PARTS for part in typed)
+    parts = item.get("content")
+    listed = parts if isinstance(parts, list) else []
+    typed = {as_text(part.get("type")) for part in listed if isinstance(part, dict)}
+    return isinstance(item.get("role"), str) and not typed.isdisjoint(_PARTS)
 
 
 def _add(build: Builder, raw: Raw, item: Any) -> Problem | None:
