@@ -228,6 +228,27 @@ def test_settings_are_those_of_the_method_that_is_said(capfd):
     assert "set" not in told[0]["config"]
 
 
+@pytest.mark.parametrize(
+    ("said", "named", "kept"),
+    [
+        ('method = "constant"\nmodel = "w"', "linear", False),
+        ('method = "judge:a2p"\nmodel = "m"', "judge:mast", True),
+        ('method = "judge:a2p"\nmodel = "m"', "linear", False),
+        ('llm = "http://localhost/v1"\nmodel = "m"', "judge:mast", True),
+        ('llm = "http://localhost/v1"\nmodel = "m"', "linear", False),
+        ('model = "w"', "linear", True),  # which method they are of, the weights say
+    ],
+)
+def test_whose_model_and_settings_they_are(tmp_path, monkeypatch, said, named, kept):
+    toml(tmp_path / "tracekit.toml", f"{said}\nsettings = {{ k = 1 }}\nrepeat = 2\n")
+    monkeypatch.chdir(tmp_path)
+    command = _context("gate").command
+    given = defaults.default_map("gate", command, find())
+    context = command.make_context("gate", ["x", "-m", named], default_map=given)
+    values = [context.params[name] for name in ("model", "set", "repeat")]
+    assert values == ([given["model"], ["k=1"], 2] if kept else [None, (), None])
+
+
 @pytest.mark.usefixtures("project")
 def test_what_came_from_where(tmp_path, capfd):
     assert entry.main(["config", "attribute", "--json"]) == 0

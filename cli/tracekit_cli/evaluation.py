@@ -137,7 +137,8 @@ def _asking(job: Job, *, quiet: bool) -> Iterator[Asking]:
     model = str(job.settings.get("model", ""))
     with job.calls.client(model) as client:
         yield Asking(llm=client, settings=job.settings, concurrency=job.calls.concurrency)
-        note(f"tracekit: {told(client.spent())}", quiet=quiet)
+        if needing:
+            note(f"tracekit: {told(client.spent())}", quiet=quiet)
 
 
 def write(path: Path, content: bytes, *, quiet: bool) -> None:

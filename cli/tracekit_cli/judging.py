@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 import typer
 
-from tracekit.analyzers.run import DEFAULT, abstain, choose
+from tracekit.analyzers.run import ASKING, DEFAULT, abstain, choose, is_like
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
 from tracekit.errors import SchemaError
@@ -31,16 +31,13 @@ from tracekit_cli.verdicts import Request, Verdicts
 
 
 def _with_its_settings(context: typer.Context, method: str | None) -> str | None:
-    """Settings of the configuration are those of its method, and of others of that family."""
-    said = context.default_map
-    if said and method and _family(method) != _family(said.get("method", DEFAULT)):
-        said.pop("set", None)
-        said.pop("repeat", None)
+    """Model and settings of the configuration are those of its method, and of others like it."""
+    said = context.default_map or {}
+    usual = said.get("method") or (ASKING if said.get("llm") else None)
+    if method and usual and not is_like(method, usual):
+        for name in ("model", "repeat", "set"):
+            said.pop(name, None)
     return method
-
-
-def _family(method: str) -> str:
-    return method.partition(":")[0]
 
 
 MethodOption = Annotated[

@@ -24,6 +24,8 @@ R = TypeVar("R")
 
 DEFAULT = "compact"
 """The method used when none is named."""
+ASKING = "judge:all-at-once"
+"""Stands for all that ask a model, where a configuration names a server and no method."""
 
 
 def attribute(
@@ -80,6 +82,21 @@ def choose(
     if named is not None and loaded.name != named.name:
         raise UsageError(f"{os.fspath(model)} is a model of {loaded.name}, not of {named.name}")
     return loaded, {}
+
+
+def is_like(method: str | Analyzer, usual: str | Analyzer) -> bool:
+    """Whether model and settings that are meant for one method are meant for the other, too.
+
+    They are for the same method, and for all that ask a model.
+
+    >>> is_like("judge:mast", "judge:a2p"), is_like("linear", "judge:a2p"), is_like("linear", "linear")
+    (True, False, True)
+    """
+    one, other = (
+        registry.get("analyzers", each) if isinstance(each, str) else each
+        for each in (method, usual)
+    )
+    return one.name == other.name or "llm" in one.needs & other.needs
 
 
 def attribute_all(

@@ -23,7 +23,7 @@ import msgspec
 import pytest
 
 import tracekit.config
-from tracekit import registry
+from tracekit.analyzers.run import ASKING, DEFAULT, is_like
 from tracekit.analyzers.run import attribute as attributed
 from tracekit.attribution import Attribution
 from tracekit.context import Context
@@ -33,7 +33,6 @@ from tracekit.ingest.pipeline import Ingest, load
 from tracekit.ingest.redact import redactor_for
 from tracekit.llm.client import Client
 from tracekit.llm.terms import Terms
-from tracekit.protocols import Analyzer
 from tracekit.replay.systems import load_system
 from tracekit.testing.runs import Runs
 from tracekit.trace import Trace
@@ -83,11 +82,13 @@ class Project:
     def judge(self, trace: Trace, method: Any = None, **settings: Any) -> Attribution:
         """The verdict of the configured method, or of another one."""
         said = self.said
-        if method is None:
+        usual = said.method or (ASKING if said.llm else DEFAULT)
+        model = None
+        if method is None or is_like(method, usual):
+            model = said.model
             more = {} if said.repeat is None else {"repeat": said.repeat}
             settings = {**said.settings, **more, **settings}
         context = msgspec.structs.replace(self.context, settings=settings)
-        model = said.model if method is None or _asks(method) else None
         return attributed(trace, method or said.method, model=model, context=context)
 
     @cached_property
@@ -111,12 +112,6 @@ class Project:
         client = Terms(**terms).client(said.model or "")
         self._config.add_cleanup(client.close)
         return client
-
-
-def _asks(method: str | Analyzer) -> bool:
-    """Whether a method asks a model, so that the configured one is meant."""
-    named = registry.get("analyzers", method) if isinstance(method, str) else method
-    return "llm" in named.needs
 
 
 PROJECT = pytest.StashKey[Project]()
