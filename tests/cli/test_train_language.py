@@ -24,8 +24,6 @@ from tracekit.testing.hub_server import HubServer  # noqa: E402
 from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace  # noqa: E402
 from tracekit_models.publishable import check_folder  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft
-
 ROOT = Path(__file__).parents[2]
 WORDS = ["[PAD]", "[END]", "Task", ":", "How", "many", "sails", "right", "wrong", "so", "A", "B"]
 HOW = ("--lora", 4, "--epochs", 12, "--rate", 0.01, "--length", 64)
@@ -119,6 +117,7 @@ def test_the_folder_holds_data_and_a_card(folder, base):
     card = (folder / "README.md").read_text()
     assert card.startswith("---\nlicense: mit\n")
     assert "4 of the 12 problems were held out" in card
+    assert "too few to calibrate" in card
     assert re.search(r"\| prm \| .*\| 1\.000 \(1\.000 to 1\.000\) \|", card), "right or wrong"
     assert "Calibration error after the last step" in card
     assert re.search(r"SHA-256 [0-9a-f]{64}", card)

@@ -17,7 +17,17 @@ from tracekit.errors import InputError, UsageError  # noqa: E402
 from tracekit.protocols import Doubting, Fitted, Storable, ValueFunction  # noqa: E402
 from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace  # noqa: E402
 from tracekit_models.prm.bodies import plain, reads_of  # noqa: E402
+from tracekit_models.prm.calibration import Platt  # noqa: E402
+from tracekit_models.prm.data import Example  # noqa: E402
 from tracekit_models.prm.language import model_of, trainable  # noqa: E402
+from tracekit_models.prm.language_fit import (  # noqa: E402
+    CURVED,
+    Case,
+    Wanted,
+    curve_of,
+    held_out,
+    judged,
+)
 from tracekit_models.prm.language_settings import (  # noqa: E402
     Backbone,
     Language,
@@ -28,8 +38,6 @@ from tracekit_models.prm.language_train import Recipe, score, train  # noqa: E40
 from tracekit_models.prm.losses import Loss  # noqa: E402
 from tracekit_models.prm.stored import LanguageValues, shards  # noqa: E402
 from tracekit_models.prm.windows import Reader  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft
 
 WORDS = [
     "[PAD]",
@@ -318,3 +326,32 @@ def test_a_run_that_reads_its_pairs_together(tokenizer):
     model = train(body("qwen3"), tokenizer, RUNS, backbone=how, recipe=recipe, device="cpu")
     ends = [score(model, tokenizer, trace, how)[-1] for trace in RUNS]
     assert min(ends[0::2]) > max(ends[1::2])
+
+
+def case(problem, good, places=3):
+    """A run of two steps and what is known of it, for figures that look at nothing else."""
+    rows, value = np.zeros((places, 1)), np.full(places, float(good))
+    return Case(RUNS[0], Example(rows, value, np.full(places, 1 / places), problem, "x", problem))
+
+
+def test_logits_that_are_too_sure_are_calibrated_on_other_problems():
+    cases = [case(f"p{n}", good=n % 4 != n // 4 % 2 * 2) for n in range(40)]
+    logits = [np.full(3, 6.0) for _ in cases]
+    curve = curve_of(cases, logits)
+    assert curve.slope * 6 + curve.shift == pytest.approx(np.log(3), abs=0.1), "3 of 4 are good"
+    assert judged(cases, logits, 0).error < 0.15
+    few = [each for each in cases if int(each.example.problem[1:]) < CURVED - 1]
+    assert curve_of(few, logits[: len(few)]) == Platt()
+    assert judged(few, logits[: len(few)], 0).error > 0.2
+
+
+def test_problems_are_held_out_whole():
+    cases = [case(f"p{n % 10}", good=n % 3 > 0) for n in range(60)]
+    held, why = held_out(cases, Wanted(base="x"))
+    assert (len(held), why) == (4, None)
+    assert len(held_out(cases, Wanted(base="x", folds=2))[0]) == 5
+    with pytest.raises(UsageError, match="fewer than the 4"):
+        held_out(cases, Wanted(base="x", folds=3))
+    assert held_out([c for c in cases if c.example.problem < "p7"], Wanted(base="x"))[0] == set()
+    alike = [case(f"p{n % 10}", good=f"p{n % 10}" in held) for n in range(60)]
+    assert "all ended alike" in held_out(alike, Wanted(base="x"))[1]

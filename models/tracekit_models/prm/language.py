@@ -8,6 +8,7 @@ can look ahead: the one by its mask, the other because messages are encoded apar
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -100,7 +101,9 @@ def model_of(body: Any, backbone: Backbone, loss: Loss | None = None) -> nn.Modu
             lora_dropout=lora.dropout,
             target_modules="all-linear",
         )
-        body = get_peft_model(body, config)
+        with warnings.catch_warnings():  # of what the two libraries say to each other
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            body = get_peft_model(body, config)
     kind = CausalValues if backbone.reads == "run" else MessageValues
     return kind(body, hidden, loss)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from tracekit.version import __version__
 from tracekit_models.prm.evaluation import told
-from tracekit_models.prm.language_fit import Trained
+from tracekit_models.prm.language_fit import CURVED, Trained
 
 
 def card(trained: Trained, *, licence: str | None = None) -> str:
@@ -69,12 +69,17 @@ def _facts(trained: Trained) -> list[str]:
 def _protocol(trained: Trained) -> list[str]:
     if trained.figures is None:
         return []
+    curve = (
+        "Slope and shift are fitted on them; for the error below, on seven eighths of them in turn."
+    )
+    if trained.held < CURVED:
+        curve = "They are too few to calibrate by: values are as the network gives them."
     return [
         (
             f"{trained.held} of the {trained.problems} problems were held out: the weights never saw "
-            "their runs. Slope and shift"
+            "their runs."
         ),
-        "are fitted on them; for the calibration error below, on the other half of them.",
+        curve,
         "",
     ]
 

@@ -19,6 +19,7 @@ from tracekit.prm.targets import Target
 from tracekit.trace import Trace
 from tracekit_models.prm import bodies
 from tracekit_models.prm.calibration import Platt, platt
+from tracekit_models.prm.crossfit import deal
 from tracekit_models.prm.data import Example, examples
 from tracekit_models.prm.evaluation import Figures, figures_of
 from tracekit_models.prm.familiar import familiar
@@ -29,6 +30,8 @@ from tracekit_models.prm.train import Progress, check_enough
 
 HELD, SHARE = 4, 5
 """Problems that are held out at the least, and one of how many where nothing else is said."""
+CURVED, PARTS = 16, 8
+"""Held-out problems below which nothing is calibrated, and parts that are judged in turn."""
 LENGTH, LONGEST = 2048, 384
 """Tokens of a window and of a message, where the backbone can read as many."""
 
@@ -109,7 +112,7 @@ def train_language(
     tell(f"held out: {len(unseen)} runs")
     logits = [score(model, tokenizer, case.trace, backbone) for case in unseen]
     known = familiar([case.example for case in cases])
-    curve = _curve(unseen, logits)
+    curve = curve_of(unseen, logits)
     settings = Settings(
         base=base.pinned,
         backbone=backbone,
@@ -128,7 +131,7 @@ def train_language(
         succeeded=float(np.mean([_end(case) for case in cases])),
         systems=known.detector.systems,
         source=", ".join(sorted({t.source for t in targets})) if targets else "outcome",
-        figures=_figures(unseen, logits, wanted.seed) if unseen else None,
+        figures=judged(unseen, logits, wanted.seed) if unseen else None,
         unevaluated=why,
     )
 
@@ -190,33 +193,29 @@ def _cases(traces: Iterable[Trace], targets: Sequence[Target] | None) -> list[Ca
     ]
 
 
-def _figures(cases: Sequence[Case], logits: Sequence[np.ndarray], seed: int) -> Figures:
-    """On held-out problems; the calibration of a half of them is fitted on the other."""
-    problems = sorted({case.example.problem for case in cases})
-    order = np.random.default_rng(seed).permutation(len(problems)).tolist()
-    half = {problems[k] for k in order[: len(problems) // 2]}
-    first = [case.example.problem in half for case in cases]
-    curves = {
-        side: _curve(
-            [case for case, own in zip(cases, first, strict=True) if own is not side],
-            [z for z, own in zip(logits, first, strict=True) if own is not side],
-        )
-        for side in (True, False)
-    }
-    values = [
-        1 / (1 + np.exp(-(curves[own].slope * z + curves[own].shift)))
-        for z, own in zip(logits, first, strict=True)
-    ]
-    return figures_of([case.example for case in cases], logits, values)
+def judged(cases: Sequence[Case], logits: Sequence[np.ndarray], seed: int) -> Figures:
+    """On held-out problems, each part of them under the calibration of the others."""
+    found = [case.example for case in cases]
+    part = deal(found, PARTS, seed)
+    values = [np.zeros(0)] * len(cases)
+    for k in range(PARTS):
+        curve = curve_of(cases, logits, where=part != k)
+        for n in np.flatnonzero(part == k).tolist():
+            values[n] = 1 / (1 + np.exp(-(curve.slope * logits[n] + curve.shift)))
+    return figures_of(found, logits, values)
 
 
-def _curve(cases: Sequence[Case], logits: Sequence[np.ndarray]) -> Platt:
-    if not cases:
+def curve_of(
+    cases: Sequence[Case], logits: Sequence[np.ndarray], where: np.ndarray | None = None
+) -> Platt:
+    """The calibration of held-out runs, fitted on those that are meant; neutral for few problems."""
+    if len({case.example.problem for case in cases}) < CURVED:
         return Platt()
+    chosen = np.flatnonzero(np.ones(len(cases)) if where is None else where).tolist()
     return platt(
-        np.concatenate(logits),
-        np.concatenate([case.example.target for case in cases]),
-        np.concatenate([case.example.weight for case in cases]),
+        np.concatenate([logits[n] for n in chosen]),
+        np.concatenate([cases[n].example.target for n in chosen]),
+        np.concatenate([cases[n].example.weight for n in chosen]),
     )
 
 

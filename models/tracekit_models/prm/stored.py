@@ -124,6 +124,7 @@ class LanguageValues:
         parts = list(shards(trainable(model) if settings.base else model.state_dict()))
         for number, part in enumerate(parts, 1):
             save_file(part, folder / part_name(number))
+            (folder / part_name(number)).chmod(0o644)  # it is written as nobody else's
         if settings.base is None:
             config: Any = getattr(model.body, "config")  # noqa: B009 - a module to type checkers
             text = msgspec.json.encode(plain(msgspec.json.decode(config.to_json_string())))
