@@ -6,7 +6,8 @@ PYTHON ?= python3
 ARGS ?=
 CASES ?= 22000
 FAILURES ?= 50000
-PRETRAINING ?= datasets/injected-5000
+INJECTED ?= 5000
+COMPACT ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -46,12 +47,13 @@ fuzz: $(VENV)/.dev ## a million random logs for the readers, with coverage; hour
 train-linear: $(VENV)/.dev ## refit the weights of the linear method from $TRACEKIT_DATA
 	$(BIN)/python -m tracekit.analyzers.linear_fit --data "$${TRACEKIT_DATA:?is not set}"
 
-train-compact: $(VENV)/.dev ## refit compact from $TRACEKIT_DATA and 5,000 injected failures
+train-compact: $(VENV)/.dev ## refit compact in place, or in COMPACT=DIR, from $TRACEKIT_DATA and INJECTED=5000 failures
 	@: "$${TRACEKIT_DATA:?is not set}"
-	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n 5000 --seed 1 -o $(PRETRAINING)
-	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.compact.pretrain $(PRETRAINING) \
-		--data "$$TRACEKIT_DATA"
-	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.compact.train --data "$$TRACEKIT_DATA"
+	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n $(INJECTED) --seed 1 -o datasets/injected-$(INJECTED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.compact.pretrain datasets/injected-$(INJECTED) \
+		--data "$$TRACEKIT_DATA" $(if $(COMPACT),--out $(COMPACT)/pretrained.safetensors)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.compact.train --data "$$TRACEKIT_DATA" \
+		$(if $(COMPACT),--start $(COMPACT)/pretrained.safetensors --out $(COMPACT))
 
 train-prm: $(VENV)/.dev ## refit prm from $TRACEKIT_DATA and runs of the sandbox
 	@: "$${TRACEKIT_DATA:?is not set}"

@@ -77,7 +77,7 @@ def trainer(monkeypatch):
     from tracekit_models.compact import trainer
 
     untuned = trainer.pretrained()._replace(members=trainer.pretrained().members[:1])
-    monkeypatch.setattr(trainer, "fit_networks", lambda found, seed, bag: untuned)
+    monkeypatch.setattr(trainer, "fit_networks", lambda found, seed, bag, start=None: untuned)
     return trainer
 
 
@@ -151,3 +151,26 @@ def test_out_of_fold_accuracy_stays_up(data):
     assert (step >= 0.42, agent >= 0.62) == (True, True), (step, agent)
     step, agent = np.mean(hits["magentic-one"], axis=0)
     assert (step >= 0.24, agent >= 0.55) == (True, True), (step, agent)
+
+
+def test_weights_are_tuned_from_the_start_that_is_named(monkeypatch, planted, tmp_path):
+    """As `make train-compact COMPACT=DIR` does; with one network and one pass over few runs."""
+    pytest.importorskip("torch")
+    import msgspec
+
+    from tracekit.analyzers.compact.networks import Networks
+    from tracekit_models.compact import train, trainer
+
+    found = {"set": examples(planted(12))}
+    monkeypatch.setattr(train, "read", lambda folder: found)
+    for name, value in (("BAG", 1), ("INNER_BAG", 1), ("INNER", 2)):
+        monkeypatch.setattr(trainer, name, value)
+    monkeypatch.setattr(trainer, "RECIPE", msgspec.structs.replace(trainer.RECIPE, epochs=1))
+    begin = trainer.pretrained()
+    start, out = tmp_path / "start.safetensors", tmp_path / "new" / "weights"
+    begin._replace(mean=begin.mean + 1, members=begin.members[:1]).save(start)
+    train.main(["--data", "data", "--start", str(start), "--out", str(out)])
+    tuned = Networks.load(out / "compact.safetensors")
+    np.testing.assert_allclose(tuned.mean, begin.mean + 1, rtol=1e-6)
+    assert msgspec.json.decode((out / "compact.json").read_bytes())["networks"] == tuned.id
+    assert not np.array_equal(trainer.pretrained().mean, tuned.mean)

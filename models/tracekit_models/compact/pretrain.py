@@ -100,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in SETS
     ]
     networks = pretrain(runs, others, given.seed)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     networks.save(given.out)
     sys.stderr.write(f"pre-trained on {len(runs)} runs, {networks.id}: {given.out}\n")
 

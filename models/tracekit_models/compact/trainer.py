@@ -8,7 +8,7 @@ grouped by question, so that a caller who holds runs out calibrates nothing on t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -46,11 +46,14 @@ def pretrained() -> Networks:
     return Networks.load(Path(str(path)))
 
 
-def fit_model(found: Sequence[Example], seed: int = 0) -> Model:
-    """Everything fitted on labelled runs; raises `UsageError` when fewer than ten are usable."""
+def fit_model(found: Sequence[Example], seed: int = 0, start: Networks | None = None) -> Model:
+    """Everything fitted on labelled runs; raises `UsageError` when fewer than ten are usable.
+
+    Tuning begins at `start`; None = at the weights that come with the package.
+    """
     weights = fit_weights(found, seed)
-    networks = fit_networks(found, seed, BAG)
-    calibration = calibrate(found, seed)
+    networks = fit_networks(found, seed, BAG, start=start)
+    calibration = calibrate(found, seed, start)
     return Model(
         msgspec.structs.replace(weights, networks=networks.id, calibration=calibration), networks
     )
@@ -63,10 +66,15 @@ def fit_draft(found: Sequence[Example], seed: int = 0) -> Model:
 
 
 def fit_networks(
-    found: Sequence[Example], seed: int, bag: int, *, scratch: bool = False
+    found: Sequence[Example],
+    seed: int,
+    bag: int,
+    *,
+    start: Networks | None = None,
+    scratch: bool = False,
 ) -> Networks:
     """A bag of networks tuned on labelled runs, each from its own pre-trained start or from none."""
-    begin = pretrained()
+    begin = start or pretrained()
     runs = [part for one in found for part in _parts(one, begin)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # small matrices: more threads only wait for each other
@@ -86,19 +94,20 @@ def fit_networks(
     return Networks(begin.mean, begin.scale, tuple(map(arrays_of, members)))
 
 
-def calibrate(found: Sequence[Example], seed: int) -> Calibration:
+def calibrate(found: Sequence[Example], seed: int, start: Networks | None = None) -> Calibration:
     """Temperature and limits from inner folds, and limits for unseen systems from leaving each out."""
     if len({one.group for one in found}) < INNER:
         return Calibration(systems=tuple(sorted({one.system for one in found})))
     fold = dealt([one.group for one in found], INNER, seed)
-    seen = _predicted(found, lambda n: int(fold[n]), seed)
+    predicted = partial(_predicted, found, seed, start)
+    seen = predicted(lambda n: int(fold[n]))
     pairs = [(chances, found[n].step) for n, (chances, _) in seen.items()]
     temperature = best_temperature(pairs, [found[n].weight for n in seen])
     counts: dict[str, int] = {}
     for one in found:
         counts[one.system] = counts.get(one.system, 0) + 1
     systems = sorted(name for name, count in counts.items() if count >= FEWEST)
-    unseen = _predicted(found, lambda n: found[n].system, seed, systems) if len(systems) > 2 else {}
+    unseen = predicted(lambda n: found[n].system, systems) if len(systems) > 2 else {}
     limits = _limits(found, seen, temperature), _limits(found, unseen, temperature)
     return Calibration(
         temperature=round(temperature, 6),
@@ -114,8 +123,9 @@ def calibrate(found: Sequence[Example], seed: int) -> Calibration:
 
 def _predicted(
     found: Sequence[Example],
-    part: Callable[[int], object],
     seed: int,
+    start: Networks | None,
+    part: Callable[[int], object],
     parts: Sequence[object] | None = None,
 ) -> Predictions:
     """What a model fitted on the other parts says of each run, by position."""
@@ -128,7 +138,7 @@ def _predicted(
         rest = [one for n, one in enumerate(found) if n not in held and one.group not in asked]
         if len(rest) < 2 * FEWEST:
             continue
-        model = Model(fit_weights(rest, seed), fit_networks(rest, seed, INNER_BAG))
+        model = Model(fit_weights(rest, seed), fit_networks(rest, seed, INNER_BAG, start=start))
         for n in held:
             seen = found[n].tables
             owners = [str(number) for number in seen.graph.agent]
