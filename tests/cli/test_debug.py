@@ -15,6 +15,7 @@ from tracekit.report import interventions
 from tracekit.report.interventions_html import render
 from tracekit.stats import Estimate
 from tracekit.store import encode, read_traces
+from tracekit.testing.chat_server import ChatServer, Reply
 from tracekit.testing.traces import make_trace
 from tracekit.trace import Outcome
 
@@ -50,6 +51,28 @@ def test_one_run_is_shown_in_full(run, runs):
     none = run("debug", runs, *SYSTEM, *QUICK, "--run", trace.id, "--fresh", "0", "--budget", "1")
     assert "No repair: nothing was validated" in none.out
     assert "Its effect" not in none.out
+
+
+def test_a_judge_suspects_the_steps(run, runs, tmp_path, no_proxy):
+    """Its model is that of --model; the store of the calls makes it do without a server."""
+
+    def answer(call):
+        agent = re.search(r'^1\. "(.*)"', call.prompt, re.MULTILINE)[1]
+        return Reply(text=json.dumps({"reason": "a guess", "agent": agent, "step": 1}))
+
+    failed = next(trace for trace in read_traces(runs) if trace.failed)
+    asked = ["debug", runs, *SYSTEM, "--run", failed.id, "--times", 2, "--fresh", 0, "--json"]
+    asked += ["-m", "judge:all-at-once", "--model", "m", "--correction", "system"]
+    with ChatServer(answer) as server:
+        done = run(*asked, "--llm", server.url, "--cache", tmp_path / "calls.db")
+        assert (done.code, len(server.calls)) == (0, 1), done.err
+    (found,) = json.loads(done.out)["diagnoses"]
+    tested = [one["hypothesis"]["step"] for one in found.get("tested", ())]
+    assert 1 in {*found.get("right", ()), *tested}
+    assert "abstained" not in found
+    again = run(*asked, "--replay", tmp_path / "calls.db")
+    assert again.out == done.out
+    assert "--llm" in run(*asked).err
 
 
 def test_json_is_the_session_and_the_same_every_time(run, runs):

@@ -273,3 +273,42 @@ def test_the_annotator_is_scored_by_its_modes(run, tmp_path):
     assert (row["failed"], row["abstained"]) == (0, 0)
     assert row["cells"]["mode_micro"]["value"] == 1.0
     assert "step" not in row["cells"]
+
+
+def test_retries_are_as_many_as_said(run, traces):
+    truth, seen = Oracle(RUNS), set()
+
+    def once(call):
+        """Every question breaks the first time that it comes."""
+        if call.prompt in seen:
+            return truth(call)
+        seen.add(call.prompt)
+        return Reply(status=500)
+
+    asked = ["attribute", traces, *JUDGE, "--json", "--retries"]
+    with ChatServer(once) as server:
+        ran = run(*asked, 0, "--llm", server.url)
+        assert (ran.code, len(server.calls)) == (3, len(RUNS))
+        seen.clear()
+        again = verdicts(run(*asked, 1, "--llm", server.url))
+    assert steps(again) == [trace.labels[0].step for trace in RUNS]
+
+
+def test_a_gate_and_an_export_ask_as_attribute_does(run, traces, oracle, tmp_path):
+    """The same options with the same meaning: store, caps, repeats, replay."""
+    store = tmp_path / "calls.db"
+    options = [*JUDGE, "--repeat", 2, "--cache", store, "--price", "2,10", "--max-cost", 5]
+    ran = run("gate", traces, *options, "--llm", oracle.url, "--json")
+    assert (ran.code, len(oracle.calls)) == (1, 2 * len(RUNS))
+    config = json.loads(ran.out)["config"]
+    assert (config["repeat"], config["max_cost"], config["price"]) == (2, 5.0, "2,10")
+    assert config["cache"] == str(store)
+    told = run(
+        "export", "verdicts", traces, *JUDGE, "--repeat", 2, "--replay", store, "--to", "otel"
+    )
+    assert told.code == 0
+    assert f"{2 * len(RUNS)} from the store" in told.err
+    assert len(oracle.calls) == 2 * len(RUNS)
+    capped = run("gate", traces, *JUDGE, "--llm", oracle.url, "--max-tokens-total", 10)
+    assert "BudgetExceeded" in capped.err
+    assert len(oracle.calls) == 2 * len(RUNS)
