@@ -117,6 +117,11 @@ def constant(step: int) -> Adviser:
     return by_method(method, Context(settings={"step": step}))
 
 
+def by_chance(seed: int) -> Adviser:
+    """Any step."""
+    return by_method(registry.get("analyzers", "random"), Context(seed=seed))
+
+
 def best_constant(setting: Setting, options: argparse.Namespace) -> int:
     """The step that solves most, on other cases; a choice for each setting."""
     told = msgspec.structs.replace(setting, told=True)
@@ -210,6 +215,8 @@ def adviser(name: str, setting: Setting, options: argparse.Namespace) -> Adviser
     """Who advises in a setting."""
     if name == "constant":
         return constant(best_constant(setting, options))
+    if name == "random":
+        return by_chance(options.seed)
     fixed: dict[str, Adviser] = {"none": silent, "oracle": oracle, "rewind": rewind}
     if name in fixed:
         return fixed[name]
@@ -224,7 +231,7 @@ def adviser(name: str, setting: Setting, options: argparse.Namespace) -> Adviser
 def measure(name: str, options: argparse.Namespace, out: Path) -> None:
     """Write what became of every case in every setting, by one method."""
     rows = []
-    shared = None if name == "constant" else adviser(name, ANY, options)
+    shared = None if name == "constant" else adviser(name, ANY, options)  # one for each setting
     for habit in options.habits:
         if options.blind:
             runs = list(islice(first_runs(habit, options.seed), options.cases))
@@ -235,23 +242,25 @@ def measure(name: str, options: argparse.Namespace, out: Path) -> None:
                 continue
             setting, began = Setting(habit, start, not options.blind), time.perf_counter()
             advise = shared or adviser(name, setting, options)
-            found = in_rounds(SYSTEM, runs, advise, setting.rules, options.seed)
-            rows += [row(name, setting, run, one) for run, one in zip(runs, found, strict=True)]
+            for repeat in range(options.repeats):
+                if name == "random":
+                    advise = by_chance(options.seed + repeat)
+                found = in_rounds(SYSTEM, runs, advise, setting.rules, options.seed + repeat)
+                rows += [row(name, setting, repeat, *one) for one in zip(runs, found, strict=True)]
             seconds = time.perf_counter() - began
             print(f"{name}, {setting}: {seconds:.0f} s", file=sys.stderr, flush=True)
     with out.open("w") as stream:
         stream.writelines(json.dumps(each) + "\n" for each in rows)
 
 
-def row(name: str, setting: Setting, run: Trace, found: History) -> dict[str, Any]:
+def row(name: str, setting: Setting, repeat: int, run: Trace, found: History) -> dict[str, Any]:
     """One case: whether it was solved after each round, and what was said in each."""
     said = [one.advice for one in found.attempts[:-1]]
     return {
         "method": name,
         "setting": msgspec.to_builtins(setting),
-        "task": run.task.id,
+        "task": f"{run.task.id}#{repeat}",
         "question": question_key(run),
-        "team": run.id.split("-")[:2],
         "solved": [found.solved(number) for number in range(ROUNDS + 1)],
         "said": [None if one is None else [one.agent, one.step] for one in said],
     }
@@ -260,7 +269,7 @@ def row(name: str, setting: Setting, run: Trace, found: History) -> dict[str, An
 # --- tables --------------------------------------------------------------------------------------
 
 Rows = dict[str, dict[str, Any]]
-"""Task to what became of it."""
+"""Task and repeat to what became of it."""
 
 
 def report(files: Sequence[Path], trained: frozenset[str]) -> None:
@@ -288,7 +297,8 @@ def table(setting: Setting, methods: dict[str, Rows]) -> None:
     """A row for each method: solved after each round, over others, and what was named first."""
     where = "from the beginning" if setting.start == "beginning" else "from the step blamed"
     what = "failed tasks" if setting.told else "tasks, nobody knows which failed"
-    print(f"\nHabit {setting.habit:g}, {where}; {len(next(iter(methods.values())))} {what}\n")
+    tasks = {task.partition("#")[0] for rows in methods.values() for task in rows}
+    print(f"\nHabit {setting.habit:g}, {where}; {len(tasks)} {what}\n")
     rounds = range(1 if setting.told else 0, ROUNDS + 1)
     heads = ["advice", *(f"solved after {number}, %" for number in rounds)]
     heads += [f"over {other}, points" for other in OTHERS]
@@ -350,6 +360,7 @@ def main() -> int:
         "--set", action="append", default=[], metavar="NAME=JSON", help="of the tracer"
     )
     parser.add_argument("--cases", type=int, default=300, help="failed tasks, over 25 teams")
+    parser.add_argument("--repeats", type=int, default=1, help="seeds of the retries of each case")
     parser.add_argument("--seed", type=int, default=930)
     parser.add_argument("--habits", type=_numbers, default=[0.0, 0.8], metavar="A,B")
     parser.add_argument("--starts", type=lambda t: t.split(","), default=["beginning", "step"])
