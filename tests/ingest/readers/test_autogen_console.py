@@ -168,3 +168,19 @@ def test_types_tell_thoughts_and_hand_offs(read_one):
     log = NEW + "---------- ThoughtEvent (Adder) ----------\nHm\n"
     log += "---------- HandoffMessage (Adder) ----------\nTransferred to boss\n"
     assert [s.kind for s in read_one(FORMAT, log).steps[-2:]] == ["thought", "handoff"]
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_harness_may_list_several_runs(read, jsonl, lines):
+    runs = [
+        {"execution": {"success": n > 0}, "output": {"stdout": NEW}, "task": n} for n in range(2)
+    ]
+    got = read(jsonl(*runs) if lines else [*runs, 3], "results.json")
+    assert got.report.format == FORMAT
+    assert [trace.outcome.status for trace in got.traces] == ["failure", "unknown"]
+    assert [trace.extra["task"] for trace in got.traces] == [0, 1]
+    assert len({trace.id for trace in got.traces}) == 2
+    assert got.traces[1].steps[0].raw[0].record == (
+        "2:/output/stdout#2" if lines else "/1/output/stdout#2"
+    )
+    assert [problem.what for problem in got.problems] == ([] if lines else ["no output"])

@@ -9,7 +9,7 @@ with it. AutoGenBench adds markers that say whether the script ran to its end.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import msgspec
@@ -17,9 +17,10 @@ import msgspec
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.decode import decode_text
+from tracekit.ingest.documents import listed
 from tracekit.ingest.meters import read_usage
 from tracekit.ingest.parts import as_text
-from tracekit.ingest.peek import peek
+from tracekit.ingest.peek import peek, peek_items
 from tracekit.ingest.readers.agentchat_04 import KINDS
 from tracekit.ingest.reprs import read_calls_repr
 from tracekit.ingest.sources import OpenSource
@@ -57,9 +58,9 @@ class AutoGenConsole:
 
     def sniff(self, head: bytes, name: str) -> float:
         """Sure of AutoGenBench's markers and of a harness; headers alone may be quoted."""
-        value = peek(head)
-        if value is not None:
-            return 0.85 if _stdout(value) is not None else 0.0
+        if peek(head) is not None:
+            told = any(_stdout(item) is not None for item in peek_items(head)[:1])
+            return 0.85 if told else 0.0
         lines = head_lines(head)
         if lines[0].startswith("RUN.SH STARTING !#!#") or any(map(_STARTED.match, lines)):
             return 0.95
@@ -68,22 +69,30 @@ class AutoGenConsole:
         return 0.8 if any(map(_BANNER.match, lines)) else 0.0
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
-        """One trace per file."""
-        record: dict[str, Any] = {}
-        lines: Iterable[tuple[Raw, str]] = log_lines(source)
+        """One trace per transcript; a harness may list several."""
         opens_json = source.head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
-        if opens_json or peek(source.head) is not None:
-            value = source.json()
-            stdout = _stdout(value)
+        if not opens_json and peek(source.head) is None:
+            yield _transcript(source, self.name, list(log_lines(source)), source.default_id(), {})
+            return
+        for entry in listed(source):
+            if isinstance(entry, Problem):
+                yield entry
+                continue
+            document, record, where = entry
+            stdout = _stdout(record)
             if stdout is None:
-                yield value if isinstance(value, Problem) else source.problem(None, "no output")
-                return
-            record = value
-            lines = (
-                (Raw(record=f"/output/stdout#{number}"), strip_ansi(line).rstrip("\r"))
+                yield source.problem(None, "no output", line=document.line)
+                continue
+            place = where if document.line is None else f"{document.line}:{where}"
+            lines = [
+                (
+                    Raw(record=f"{place}/output/stdout#{number}", line=document.line),
+                    strip_ansi(line).rstrip("\r"),
+                )
                 for number, line in enumerate(stdout.split("\n"), 1)
-            )
-        yield _transcript(source, self.name, list(lines), record)
+            ]
+            id = document.id(source) + where.replace("/", "-")
+            yield _transcript(source, self.name, lines, id, record)
 
 
 def _stdout(value: Any) -> str | None:
@@ -105,7 +114,11 @@ class _Message(msgspec.Struct):
 
 
 def _transcript(
-    source: OpenSource, format: str, lines: list[tuple[Raw, str]], record: dict[str, Any]
+    source: OpenSource,
+    format: str,
+    lines: list[tuple[Raw, str]],
+    id: str,
+    record: dict[str, Any],
 ) -> Trace:
     text = "\n".join(line for _, line in lines)
     banners = any(_BANNER.match(line) for _, line in lines)
@@ -129,7 +142,7 @@ def _transcript(
     first = build.steps[0] if build.steps and build.steps[0].agent != "unknown" else None
     expected = source.sibling("expected_answer.txt")
     return build.trace(
-        source.default_id(),
+        id,
         task=Task(
             question=first.content if first else "",
             expected=decode_text(expected).strip() or None if expected else None,
