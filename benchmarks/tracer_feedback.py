@@ -272,7 +272,7 @@ Rows = dict[str, dict[str, Any]]
 """Task and repeat to what became of it."""
 
 
-def report(files: Sequence[Path], trained: frozenset[str]) -> None:
+def report(files: Sequence[Path], trained: frozenset[str], after: int) -> None:
     """A table for every setting, without cases whose questions were trained on."""
     found: dict[Setting, dict[str, Rows]] = {}
     for file in files:
@@ -287,13 +287,13 @@ def report(files: Sequence[Path], trained: frozenset[str]) -> None:
         kept = {
             name: {task: rows[task] for task in sorted(shared)} for name, rows in methods.items()
         }
-        table(setting, kept)
+        table(setting, kept, after)
 
 
 ORDER = ("none", "random", "constant", "compact", "tracer", "rewind", "oracle")
 
 
-def table(setting: Setting, methods: dict[str, Rows]) -> None:
+def table(setting: Setting, methods: dict[str, Rows], after: int) -> None:
     """A row for each method: solved after each round, over others, and what was named first."""
     where = "from the beginning" if setting.start == "beginning" else "from the step blamed"
     what = "failed tasks" if setting.told else "tasks, nobody knows which failed"
@@ -308,7 +308,9 @@ def table(setting: Setting, methods: dict[str, Rows]) -> None:
     for name in [*known, *sorted(methods.keys() - set(known))]:
         rows, truth = methods[name], methods.get("oracle")
         cells = [name, *(share(rows, number) for number in rounds)]
-        cells += ["" if name == other else gain(rows, methods.get(other)) for other in OTHERS]
+        cells += [
+            "" if name == other else gain(rows, methods.get(other), after) for other in OTHERS
+        ]
         cells += [hits(rows, truth, part) for part in (0, 1)]
         cells.append(f"{100 * _mean(rows, lambda one: one['said'][0] is None).value:.1f}")
         print(f"| {' | '.join(cells)} |")
@@ -319,11 +321,11 @@ def share(rows: Rows, number: int) -> str:
     return percent(_mean(rows, lambda one: one["solved"][number]))
 
 
-def gain(rows: Rows, others: Rows | None) -> str:
-    """Solved after the last round, less the same of others, case by case."""
+def gain(rows: Rows, others: Rows | None, after: int) -> str:
+    """Solved after a round, less the same of others, case by case."""
     if others is None:
         return "-"
-    found = _mean(rows, lambda one: one["solved"][-1] - others[one["task"]]["solved"][-1])
+    found = _mean(rows, lambda one: one["solved"][after] - others[one["task"]]["solved"][after])
     return f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
 
 
@@ -369,6 +371,9 @@ def main() -> int:
         "--trained", type=Path, action="append", default=[], metavar="FILE",
         help="runs whose questions are left out of the tables: the tracer was trained on them",
     )  # fmt: skip
+    parser.add_argument(
+        "--after", type=int, default=ROUNDS, help="round after which methods are compared"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of JSONL files")
     options = parser.parse_args()
     if options.blind and options.methods == METHODS:
@@ -378,7 +383,7 @@ def main() -> int:
         end = "-blind" if options.blind else ""
         measure(name, options, options.out / f"{name}{end}.jsonl")
     trained = frozenset(question_key(run) for path in options.trained for run in load(path))
-    report(sorted(options.out.glob("*.jsonl")), trained)
+    report(sorted(options.out.glob("*.jsonl")), trained, options.after)
     return 0
 
 
