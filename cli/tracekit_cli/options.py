@@ -73,6 +73,10 @@ OutcomeFrom = Annotated[
         help="Who knows how runs ended: a CSV or JSONL of id and status, or a function.",
     ),
 ]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON line per run on stdout.")]
+Tasks = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="JSONL of tasks; else those the system has.")
+]
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also write a report to open in a browser.")
 ]

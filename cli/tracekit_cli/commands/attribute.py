@@ -19,7 +19,6 @@ TopOption = Annotated[
         min=1, metavar="K", help="Suspects of each run in detail; in JSON, at most that many."
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON line per run on stdout.")]
 AllOption = Annotated[
     bool, typer.Option("--all", help="Attribute successful runs too, as if they had failed.")
 ]
@@ -32,7 +31,7 @@ ExitCodeOption = Annotated[
 def command(
     paths: options.Logs,
     top: TopOption = None,
-    json: JsonOption = False,
+    json: options.JsonLines = False,
     html: options.Html = None,
     all: AllOption = False,
     exit_code: ExitCodeOption = False,

@@ -62,9 +62,6 @@ FreshOption = Annotated[
 RoundsOption = Annotated[
     int, typer.Option(min=1, metavar="N", help="How often to repair, debug and repair again.")
 ]
-TasksOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="JSONL of tasks; else those the system has.")
-]
 
 
 @grouped
@@ -81,7 +78,7 @@ def command(
     most: MostOption = 20,
     fresh: FreshOption = 50,
     rounds: RoundsOption = 1,
-    tasks: TasksOption = None,
+    tasks: options.Tasks = None,
     seed: options.Seed = 0,
     html: options.Html = None,
     json: options.Json = False,

@@ -43,7 +43,6 @@ GoalsOption = Annotated[
     ),
 ]
 TraceOption = Annotated[str | None, typer.Option(metavar="ID", help="Only the trace of that id.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON line per run on stdout.")]
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -70,7 +69,7 @@ def command(
     subgoals: GoalsOption = None,
     trace: TraceOption = None,
     format: options.Format = None,
-    json: JsonOption = False,
+    json: options.JsonLines = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Say which messages mattered, and who was lazy.

@@ -21,6 +21,7 @@ from tracekit.inject.tasks import own_tasks, read_tasks
 from tracekit.optional import require
 from tracekit.trace import Task, Trace
 from tracekit_cli import options
+from tracekit_cli.calls import KeyEnv
 from tracekit_cli.output import emit_json, note, report_problems, show
 from tracekit_cli.progress import bar
 
@@ -53,9 +54,6 @@ LlmOption = Annotated[
     str, typer.Option(metavar="URL", help="Server that manipulator llm asks, .../v1.")
 ]
 ModelOption = Annotated[str, typer.Option(metavar="NAME", help="Model there.")]
-KeyEnvOption = Annotated[
-    str, typer.Option(metavar="VARIABLE", help="Variable that holds the server's key.")
-]
 SystemOption = Annotated[
     str | None, typer.Option(metavar="MODULE:FACTORY", help="A system of your own.")
 ]
@@ -96,7 +94,7 @@ def command(
     manipulator: ManipulatorOption = None,
     llm: LlmOption = "",
     model: ModelOption = "",
-    key_env: KeyEnvOption = "",
+    key_env: KeyEnv = "",
     system: SystemOption = None,
     tasks: TasksOption = None,
     offline: OfflineOption = None,

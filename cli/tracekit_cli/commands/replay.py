@@ -18,15 +18,13 @@ from tracekit.report import terminal
 from tracekit.store import encode
 from tracekit.trace import Trace
 from tracekit_cli import options
+from tracekit_cli.failures import SystemOption
 from tracekit_cli.output import emit, emit_json, report_problems, show
 
 
 def command(
     runs: Annotated[list[str], typer.Argument(metavar="RUNS", help="Traces of the system.")],
-    system: Annotated[
-        str,
-        typer.Option(metavar="MODULE:FACTORY", help="What makes the system that ran them."),
-    ],
+    system: SystemOption,
     step: Annotated[int, typer.Option(min=0, metavar="N", help="The step to go on from.")],
     run: Annotated[
         str | None, typer.Option(metavar="ID", help="Which run; needed where there are several.")

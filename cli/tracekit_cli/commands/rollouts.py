@@ -21,7 +21,7 @@ from tracekit.replay.systems import load_system
 from tracekit.store import write_traces
 from tracekit.trace import Task, Trace
 from tracekit_cli import options
-from tracekit_cli.commands.search import NOption, SeedOption, SystemOption, TasksOption
+from tracekit_cli.commands.search import NOption, SeedOption, SystemOption
 from tracekit_cli.output import emit_json, note, show
 from tracekit_cli.progress import bar
 
@@ -64,7 +64,7 @@ OutOption = Annotated[
 
 def command(
     system: SystemOption,
-    tasks: TasksOption = None,
+    tasks: options.Tasks = None,
     n: NOption = 20,
     how: HowOption = How.mcts,
     rollouts: RolloutsOption = USUAL.rollouts,

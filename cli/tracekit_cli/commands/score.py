@@ -75,9 +75,6 @@ PollOption = Annotated[
 IdleOption = Annotated[
     float | None, typer.Option(min=0, metavar="S", help="End when nothing came for S seconds.")
 ]
-HtmlOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write a report to open in a browser.")
-]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON lines: one a run, one a step with --follow.")
 ]
@@ -96,7 +93,7 @@ def command(
     until_idle: IdleOption = None,
     values_: values.Values = values.DEFAULT,
     model: values.Model = None,
-    html: HtmlOption = None,
+    html: options.Html = None,
     format: options.Format = None,
     json: JsonOption = False,
     quiet: options.Quiet = False,

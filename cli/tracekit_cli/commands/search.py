@@ -28,9 +28,6 @@ from tracekit_cli.settings import parse_settings
 SystemOption = Annotated[
     str, typer.Option(metavar="MODULE:FACTORY", help="What makes the system that is run.")
 ]
-TasksOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="JSONL of tasks; else those the system has.")
-]
 NOption = Annotated[int, typer.Option("--n", "-n", min=1, metavar="N", help="Tasks at most.")]
 MethodOption = Annotated[
     str,
@@ -57,7 +54,7 @@ SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the f
 def command(
     context: typer.Context,
     system: SystemOption,
-    tasks: TasksOption = None,
+    tasks: options.Tasks = None,
     n: NOption = 20,
     method: MethodOption = "beam",
     budget: BudgetOption = None,
