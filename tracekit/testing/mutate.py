@@ -208,7 +208,12 @@ def _in_database(data: bytes, rng: Rng) -> bytes:
             base.execute(change, (cell, row[0]))
         base.commit()
         return base.serialize()
-    except (sqlite3.Error, IndexError, ValueError):
+    except (
+        sqlite3.Error,
+        MemoryError,
+        IndexError,
+        ValueError,
+    ):  # a broken one may ask for any size
         return _flip(data, rng, b"")
     finally:
         base.close()

@@ -151,3 +151,15 @@ def test_a_long_second_message(read):
         ]
     }
     assert read(chats, "boss_messages.json").report.format == FORMAT
+
+
+def test_a_database_that_asks_for_too_much_memory_is_damaged(read, database, monkeypatch):
+    class Greedy(sqlite3.Connection):
+        def execute(self, *_):
+            raise MemoryError
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Greedy))
+    got = read(database.read_bytes(), "copy.db", FORMAT)
+    assert {problem.severity for problem in got.problems} == {"error"}
+    assert "memory" in got.problems[0].what

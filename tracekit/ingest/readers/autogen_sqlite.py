@@ -73,6 +73,8 @@ def _rows(uri: str, query: str) -> list[Row]:
         base.text_factory = lambda data: data.decode("utf-8", "replace")
         base.row_factory = sqlite3.Row
         return [{name: _cell(row[name]) for name in row.keys()} for row in base.execute(query)]  # noqa: SIM118
+    except MemoryError:  # SQLite believes the sizes that a broken database states
+        raise sqlite3.DatabaseError("a size in it is more than there is memory") from None
     except UnicodeDecodeError as error:  # names of columns, and sqlite's own messages
         raise sqlite3.DatabaseError(f"text that is not UTF-8: {error.reason}") from None
     finally:
