@@ -210,6 +210,10 @@ def test_what_was_said_before_is_redacted_too(run, tmp_path):
     write_traces([make_trace("leaky", [("A", f"exit code 1 with {secret}")])], tmp_path / "t.jsonl")
     made = run("attribute", tmp_path / "t.jsonl", "--json", "-q").out
     assert secret[:20] in made
+    made = made.replace('"config":{', '"config":{"outcome_from":"/home/ann/runs.csv",')
     (tmp_path / "v.jsonl").write_text(made)
     args = ("export", "verdicts", tmp_path / "t.jsonl", "--verdicts", tmp_path / "v.jsonl")
-    assert secret[:20] not in run(*args, "--to", "junit").out
+    out = run(*args, "--to", "junit").out
+    assert secret[:20] not in out
+    assert "ann/" not in out
+    assert "runs.csv" in out
