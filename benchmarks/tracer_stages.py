@@ -2,6 +2,7 @@
 
     tracekit inject --n 20000 --natural --no-leaks --seed 7 -o out/injected
     python benchmarks/tracer_stages.py prepare --data out/injected --out out/stages
+    python benchmarks/tracer_stages.py pages --out out/stages --workers 8
     python benchmarks/tracer_stages.py run --out out/stages --recipe models/recipes/scratch.yaml
     python benchmarks/tracer_stages.py report --out out/stages
 
@@ -21,20 +22,23 @@ all seeds of a case together.
 from __future__ import annotations
 
 import argparse
-import gzip
 import os
 import random
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 
+from tracekit.analyzers.judges.shown import Shown
+from tracekit.analyzers.tracer.prompt import fitted
 from tracekit.eval.benchmarks.injected import place
 from tracekit.folds import question_key
 from tracekit.ingest.pipeline import load
@@ -44,6 +48,7 @@ from tracekit.trace import Trace
 from tracekit_models.tracer import grpo, sft
 from tracekit_models.tracer.base import named, pretrain, tokenizer, words_of
 from tracekit_models.tracer.data import Sample, chosen, ordered, samples, split
+from tracekit_models.tracer.draw import by_graph
 from tracekit_models.tracer.evaluate import Scored, score
 from tracekit_models.tracer.local import Local
 from tracekit_models.tracer.recipe import Recipe, Scratch, read
@@ -58,7 +63,7 @@ CASES = 1000
 """Most failures of each set."""
 SETS = ("questions", "topology", "family")
 ARMS = ("sft", "continued", "rejection", "grpo")
-VALIDATION = (384, 96)
+VALIDATION = (384, 64)
 """Held-out runs that supervised training and training on rewards stop by."""
 
 
@@ -79,25 +84,39 @@ def prepare(given: argparse.Namespace) -> None:
         elif new == (False, True):
             parts["topology"].append(trace)
     given.out.mkdir(parents=True, exist_ok=True)
-    print("texts", write_traces(parts["train"], given.out / "texts.jsonl.gz"))
-    words, recipe = _words(given, parts["train"])
-    for name, found in parts.items():
-        labelled = [trace for trace in found if chosen(trace)]
-        if name != "train":
-            labelled = _drawn(labelled, given.cases)
-        write_traces(labelled, given.out / f"{name}.jsonl.gz")
-        pages = samples(labelled, recipe.prompt.budget, counter(words))
-        print(name, len(labelled), _write(pages, given.out / f"{name}-pages.jsonl.gz"))
+    _words(given, parts["train"])
+    for name, runs in parts.items():
+        labelled = [trace for trace in runs if chosen(trace)]
+        kept = runs if name == "train" else _drawn(labelled, given.cases)
+        print(name, len(labelled), write_traces(kept, given.out / f"{name}.jsonl.gz"))
 
 
-def _words(given: argparse.Namespace, train: Sequence[Trace]) -> tuple[Any, Recipe]:
-    """The tokenizer of all stages, fitted on what is trained on, and the recipe."""
-    recipe = _recipe(given)
-    assert isinstance(recipe.base, Scratch)
+def pages(given: argparse.Namespace) -> None:
+    """What the model reads of every labelled run; those that do not fit on one page are left out."""
+    with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
+        for name in ("train", *SETS):
+            runs = [run for run in read_traces(given.out / f"{name}.jsonl.gz") if chosen(run)]
+            jobs = [(given, runs[i : i + 200]) for i in range(0, len(runs), 200)]
+            found = [one for some in pool.map(_paged, jobs) for one in some]
+            lines = b"".join(msgspec.json.encode(one) + b"\n" for one in found)
+            (given.out / f"{name}-pages.jsonl").write_bytes(lines)
+            print(name, len(runs), len(found))
+
+
+def _paged(job: tuple[argparse.Namespace, list[Trace]]) -> list[Sample]:
+    given, runs = job
+    budget = _recipe(given).prompt.budget
+    count = counter(words_of(given.out / "words"))
+    short = [run for run in runs if fitted(Shown(run), range(len(run.steps)), budget, count)]
+    return list(samples(short, budget, count))
+
+
+def _words(given: argparse.Namespace, train: Sequence[Trace]) -> None:
+    """The tokenizer of all stages, fitted on what is trained on."""
+    scratch = _recipe(given).base
+    assert isinstance(scratch, Scratch)
     texts = (text for trace in train for text in transcript(trace))
-    words = tokenizer(texts, recipe.base.vocabulary)
-    words.save_pretrained(str(given.out / "words"))
-    return words, recipe
+    tokenizer(texts, scratch.vocabulary).save_pretrained(str(given.out / "words"))
 
 
 def _recipe(given: argparse.Namespace, seed: int = 0) -> Recipe:
@@ -105,16 +124,9 @@ def _recipe(given: argparse.Namespace, seed: int = 0) -> Recipe:
     return _tiny(recipe) if given.tiny else recipe
 
 
-def _write(found: Iterable[Sample], path: Path) -> int:
-    lines = [msgspec.json.encode(one) + b"\n" for one in found]
-    path.write_bytes(gzip.compress(b"".join(lines), mtime=0))
-    return len(lines)
-
-
 def _read(path: Path) -> list[Sample]:
-    lines = gzip.decompress(path.read_bytes()).splitlines()
     decoder = msgspec.json.Decoder(Sample)
-    return [decoder.decode(line) for line in lines]
+    return [decoder.decode(line) for line in path.read_bytes().splitlines()]
 
 
 def _drawn(traces: list[Trace], most: int) -> list[Trace]:
@@ -182,7 +194,7 @@ class Work:
 
     def base(self, took: dict[str, float]) -> Path:
         """The base of all seeds, from runs of training alone."""
-        runs = read_traces(self.root / "texts.jsonl.gz")
+        runs = read_traces(self.root / "train.jsonl.gz")
         texts = [text for run in runs for text in transcript(run)]
         took["texts"] = len(texts)
         return pretrain(
@@ -258,7 +270,7 @@ class Work:
         model, words = self._model(folder)
         writer = self._writer(model, words, 0.0)
         for name in SETS:
-            pages = _read(self.root / f"{name}-pages.jsonl.gz")
+            pages = _read(self.root / f"{name}-pages.jsonl")
             found = score(writer, pages, self.recipe.seed)
             lines = b"".join(msgspec.json.encode(one) + b"\n" for one in found)
             (self.out / f"{arm}-{name}.jsonl").write_bytes(lines)
@@ -295,11 +307,12 @@ class Work:
         }
         if torch.cuda.is_available():
             model = model.to("cuda", torch.bfloat16)
+            by_graph(model)
         return Local(model, words, settings, "stages")
 
     def _samples(self) -> tuple[list[Sample], list[Sample]]:
         train, held = split(
-            _read(self.root / "train-pages.jsonl.gz"), self.recipe.held_out, self.recipe.seed
+            _read(self.root / "train-pages.jsonl"), self.recipe.held_out, self.recipe.seed
         )
         random.Random(self.recipe.seed).shuffle(held)
         return train, held
@@ -374,7 +387,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = parser.add_subparsers(required=True)
     actions: dict[str, Callable[[argparse.Namespace], None]] = {
-        "prepare": prepare, "run": run, "stage": stage, "report": report,
+        "prepare": prepare, "pages": pages, "run": run, "stage": stage, "report": report,
     }  # fmt: skip
     for name, action in actions.items():
         part = parts.add_parser(name, help=(action.__doc__ or "").splitlines()[0])
@@ -388,7 +401,9 @@ def main() -> None:
         if name == "stage":
             part.add_argument("arm", choices=("base", *ARMS))
             part.add_argument("--seed", type=int, default=0)
-        if name in ("prepare", "run", "stage"):
+        if name == "pages":
+            part.add_argument("--workers", type=int, default=2, help="processes")
+        if name != "report":
             part.add_argument("--recipe", type=Path, default=Path("models/recipes/scratch.yaml"))
             part.add_argument("--tiny", action="store_true", help="a toy on the CPU: does it run?")
         if name == "run":

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import GenerationConfig, PreTrainedModel, StaticCache
+from transformers import DynamicCache, GenerationConfig, PreTrainedModel, StaticCache
 from transformers.cache_utils import StaticLayer
 
 from tracekit.errors import UsageError
@@ -26,6 +26,29 @@ LOOK = 16
 """Tokens between two looks whether every answer has ended: each makes the device wait."""
 PLAIN = {"top_p": 1.0, "top_k": 0, "min_p": None, "repetition_penalty": 1.0}
 """Settings of drawing that are not supported otherwise."""
+
+
+class OnePrecision:
+    """Keys and values as autocast computes with them: a norm leaves keys in float32 beside values."""
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **more: Any
+    ) -> tuple[Tensor, Tensor]:
+        """What a cache holds after these were added."""
+        device = key_states.device.type
+        if torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+            key_states, value_states = key_states.to(dtype), value_states.to(dtype)
+        found: tuple[Tensor, Tensor] = super().update(key_states, value_states, *args, **more)  # type: ignore[misc]
+        return found
+
+
+class Growing(OnePrecision, DynamicCache):
+    """Grows with what is read."""
+
+
+class Fixed(OnePrecision, StaticCache):
+    """Has its full length from the start."""
 
 
 def by_graph(model: PreTrainedModel | PeftModel) -> None:
@@ -53,11 +76,11 @@ def generate(
     shape the distribution otherwise than by temperature.
     """
     how = generation_config
-    for name, value in PLAIN.items():
+    for name, value in PLAIN.items() if how.do_sample else ():
         if getattr(how, name) not in (value, None):
             raise UsageError(f"{name}={getattr(how, name)} is not supported when drawing by graph")
     length = input_ids.shape[1]
-    cache = StaticCache(config=model.config, max_cache_len=length + how.max_new_tokens)
+    cache = Fixed(config=model.config, max_cache_len=length + how.max_new_tokens)
     logits = _read(model, input_ids, attention_mask, cache)
     step = Step(model, cache, attention_mask, how.max_new_tokens)
     ends = torch.as_tensor(how.eos_token_id, device=input_ids.device).reshape(-1)
@@ -148,6 +171,7 @@ def _read(
             attention_mask=mask,
             position_ids=(mask.cumsum(1) - 1).clamp(min=0),
             use_cache=True,
+            past_key_values=Growing(config=model.config),
             logits_to_keep=1,
         )
         last.append(found.logits[:, -1])

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    set_seed,
+)
 
 from tracekit.analyzers.tracer.writing import Wanted, Written
 from tracekit.llm.errors import TruncatedAnswer
@@ -78,10 +84,13 @@ class Local:
         with torch.inference_mode():
             done = self._model.generate(
                 **read,
-                **sampled,
-                max_new_tokens=how["max_tokens"],
                 logits_processor=processors,
-                pad_token_id=self._words.pad_token_id,
+                generation_config=GenerationConfig(
+                    **sampled,
+                    max_new_tokens=how["max_tokens"],
+                    eos_token_id=self._words.eos_token_id,
+                    pad_token_id=self._words.pad_token_id,
+                ),
             )
         return [
             self._written(ids[start:], int(mask.sum()))

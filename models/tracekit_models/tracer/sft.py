@@ -43,6 +43,7 @@ def train(
         "learning_rate": how.rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": round(how.warmup * steps),
+        "train_sampling_strategy": "group_by_length",  # less padding
         "max_length": None,  # the prompt is cut to its budget already
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,

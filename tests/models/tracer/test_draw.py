@@ -58,6 +58,12 @@ def test_the_same_seed_draws_the_same_answers(model, more):
     assert (ours[:, theirs.shape[1] :] == PAD).all()
 
 
+def test_under_autocast_keys_and_values_may_differ_in_precision(model):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        theirs, ours = both(model, config(do_sample=False))
+    assert ours[:, : theirs.shape[1]].tolist() == theirs.tolist()
+
+
 def test_an_answer_ends_with_its_end_mark_and_is_padded(model):
     _, ours = both(model, config(max_new_tokens=40, temperature=3.0))
     ended = [row[5:].tolist() for row in ours if END in row[5:]]

@@ -117,18 +117,23 @@ def fitted(shown: Shown, steps: Sequence[int], budget: int, count: Count) -> Pag
 def _longest_window(shown: Shown, start: int, budget: int, count: Count) -> Page:
     """As many steps from `start` as fit; doubling, then halving the doubt."""
     total = len(shown.trace.steps)
-    best = fitted(shown, range(start, start + 1), budget, count)
-    if best is None:
-        raise ValueError(f"step {start} alone does not fit into {budget} tokens")
+
+    def fits(size: int) -> bool:
+        steps = range(start, start + size)
+        limits = (SHORTEST, None)  # cutting what is hardly longer makes it no shorter
+        return any(_size(_page(shown, steps, longest), count) <= budget for longest in limits)
+
     held, size = 1, 2
     while start + held < total and size > held:
         size = min(size, total - start)
-        page = fitted(shown, range(start, start + size), budget, count)
-        if page is not None:
-            best, held, size = page, size, 2 * size
+        if fits(size):
+            held, size = size, 2 * size
         else:
             size = held + (size - held) // 2
-    return best
+    page = fitted(shown, range(start, start + held), budget, count)
+    if page is None:
+        raise ValueError(f"step {start} alone does not fit into {budget} tokens")
+    return page
 
 
 def _page(shown: Shown, steps: Sequence[int], longest: int | None) -> Page:
