@@ -30,6 +30,7 @@ from typing import Any
 import msgspec
 
 from tracekit import registry
+from tracekit.analyzers.compact.features import kept
 from tracekit.context import Context
 from tracekit.errors import UsageError
 from tracekit.eval.board import METRICS, Leaderboard, pairs, rows
@@ -102,7 +103,8 @@ def compare(
     strict = config.scorer == "strict"
     if strict and modes:
         entries.append(Entry(name=FREQUENT, analyzer=None, fit="refitted"))
-    cases = _cases(entries, dataset, bench, config, pool, asking or Asking(), progress)
+    with kept():
+        cases = _cases(entries, dataset, bench, config, pool, asking or Asking(), progress)
     subsets, metrics = dataset.subsets, METRICS[config.scorer]
     found = rows(entries, cases, subsets, metrics, config.with_answer, modes if strict else None)
     return Leaderboard(
