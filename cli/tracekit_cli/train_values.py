@@ -52,8 +52,8 @@ def train_prm(wanted: Wanted) -> int:
         figures = msgspec.to_builtins(trained.figures)
         emit_json({"output": str(wanted.out), "config": config, "evaluation": figures})
     elif trained.figures is not None:
-        table = text[text.index("\n| AUROC") :].partition("\n## ")[0]
-        emit(table.strip().encode() + b"\n")
+        told = registry.load("tracekit_models.prm.evaluation:told")
+        emit("\n".join([*told(trained.figures, None), ""]).encode())
     if trained.unevaluated:
         note(f"tracekit: no out-of-fold figures: {trained.unevaluated}")
     name = trained.values.name
