@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import cast
 
 import msgspec
 
@@ -56,7 +57,9 @@ class Together:
 
 def together(method: Analyzer, traces: Sequence[Trace]) -> Analyzer:
     """The method itself, or what explains these runs together where it can."""
-    return Together(method, traces) if isinstance(method, Batched) and traces else method
+    if not (isinstance(method, Batched) and traces):
+        return method
+    return cast(Analyzer, Together(method, traces))  # a name of its own, not of its class
 
 
 def chunks(traces: Iterable[Trace], size: int = AT_ONCE) -> Iterator[list[Trace]]:
