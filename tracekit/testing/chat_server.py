@@ -10,9 +10,11 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any
+
+from tracekit.testing.loopback import Loopback
 
 PATH = "/v1/chat/completions"
 PIECE = 8
@@ -67,7 +69,7 @@ class Call:
 Script = Callable[[Call], Reply] | Sequence[Reply]
 
 
-class ChatServer:
+class ChatServer(Loopback):
     """The server, running while its `with` block does.
 
     `script` is a function from call to reply, or the replies in order, the last of which repeats.
@@ -91,22 +93,12 @@ class ChatServer:
         """Calls being answered at the moment."""
         self.peak = 0
         """The most calls that were being answered at once."""
-        self._http = _Http(("127.0.0.1", port), _handler(self))
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._http.server_address[1])
+        super().__init__(_handler(self), port)
 
     @property
     def url(self) -> str:
         """The base address for clients."""
         return f"http://127.0.0.1:{self.port}/v1"
-
-    def __enter__(self) -> ChatServer:
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -115,9 +107,7 @@ class ChatServer:
         trace: TracebackType | None,
     ) -> None:
         self._closing.set()
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        super().__exit__(kind, error, trace)
 
     def pause(self, seconds: float) -> None:
         """Wait, or return at once when the server closes."""
@@ -141,14 +131,6 @@ class ChatServer:
         """Note that a call is answered."""
         with self._lock:
             self.busy -= 1
-
-
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no error of the server."""
 
 
 def _handler(chat: ChatServer) -> type[BaseHTTPRequestHandler]:

@@ -12,15 +12,14 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tracekit.testing.hub_repos import Blob, Repo
+from tracekit.testing.loopback import Loopback
 
 LARGE = (".gz", ".npz", ".onnx", ".parquet", ".safetensors", ".zst")
 """Names of files that go through LFS; others do when they hold NUL bytes."""
@@ -62,7 +61,7 @@ TOKEN = "hf_loopback"  # noqa: S105 - it opens nothing
 """What the server takes for a token."""
 
 
-class HubServer:
+class HubServer(Loopback):
     """The server, running while its `with` block does.
 
     Writing, and reading what is private, needs the `token`. Large files above `part_size` bytes
@@ -87,27 +86,12 @@ class HubServer:
         self.cut: dict[str, int] = {}
         """Names of files of which the next download stops after that many bytes."""
         self._parts: dict[tuple[str, int], bytes] = {}
-        self._http = _Http(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(_handler(self))
 
     @property
     def url(self) -> str:
         """The address for `HF_ENDPOINT`."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
-
-    def __enter__(self) -> HubServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        return f"http://127.0.0.1:{self.port}"
 
     def publish(self, id: str, files: dict[str, bytes], *, type: str = "model") -> str:
         """Put files on the main branch of a repository, made if need be; returns the commit."""
@@ -322,13 +306,6 @@ _ROUTES: list[tuple[str, str, Callable[[HubServer, Request, dict[str, str]], Ans
     ("GET", _API + r"/tree/(?P<rev>[^/]+)", HubServer._tree),
     ("GET HEAD", _GIT + r"/resolve/(?P<rev>[^/]+)/(?P<file>.+)", HubServer._resolve),
 ]
-
-
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no error of the server."""
 
 
 def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:

@@ -106,6 +106,24 @@ class Family(Protocol):
         ...
 
 
+class Toolless:
+    """The part of a family that has no tool."""
+
+    tool: ClassVar[str] = ""
+
+    def request(self, item: Item, args: list[str]) -> dict[str, Any] | None:
+        """Nothing is looked up."""
+        return None
+
+    def serve(self, arguments: Any, problem: Problem) -> tuple[str, bool]:
+        """A call all the same is an error."""
+        return "there is no such tool", False
+
+    def extract(self, item: Item, args: list[str], result: str) -> str | None:
+        """No answer holds a value."""
+        return None
+
+
 def understood(problem: Problem, question: str) -> list[Item]:
     """The right plan for the question as it was given, which may not be the one of the task.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from tracekit.replay.sandbox.problem import LINES, Item, Problem, digits_slip
+from tracekit.replay.sandbox.problem import LINES, Item, Problem, Toolless, digits_slip
 
 NOUNS = ("apples", "bricks", "tiles", "candles", "bottles", "seedlings", "postcards", "lanterns")
 STAGES = {
@@ -39,12 +39,11 @@ TELL = {
 WORDS = {"add": "plus", "sub": "minus", "mul": "times", "div": "divided by"}
 
 
-class Arithmetic:
+class Arithmetic(Toolless):
     """Whole numbers through two to seven operations."""
 
     name: ClassVar = "arithmetic"
     purpose: ClassVar = "solves word problems"
-    tool: ClassVar = ""
     labels: ClassVar = tuple(
         f"{stage} {noun}" for stages in STAGES.values() for stage in stages for noun in NOUNS
     )
@@ -126,18 +125,6 @@ class Arithmetic:
         left, right = args[0], args[-1]
         verb = rng.choice(("gives", "is", "makes", "comes out as"))
         return f"{left} {WORDS[item.op]} {right} {verb} {value}"
-
-    def request(self, item: Item, args: list[str]) -> dict[str, Any] | None:
-        """No tool."""
-        return None
-
-    def serve(self, arguments: Any, problem: Problem) -> tuple[str, bool]:
-        """No tool."""
-        return "there is no such tool", False
-
-    def extract(self, item: Item, args: list[str], result: str) -> str | None:
-        """No tool."""
-        return None
 
     def judge(self, answer: str, problem: Problem) -> bool:
         """Equal as numbers."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from tracekit.replay.sandbox.problem import Item, Problem, digits_slip
+from tracekit.replay.sandbox.problem import Item, Problem, Toolless, digits_slip
 
 JOBS = (
     "sorting", "washing", "drying", "cutting", "mixing", "pressing", "baking", "cooling",
@@ -14,12 +14,11 @@ JOBS = (
 MACHINES = ("the long bench", "the kiln", "the crane")
 
 
-class Scheduling:
+class Scheduling(Toolless):
     """Four to eight jobs, each after at most two others."""
 
     name: ClassVar = "scheduling"
     purpose: ClassVar = "plans the work of a small factory"
-    tool: ClassVar = ""
     labels: ClassVar = JOBS
     forms: ClassVar = {
         "start": ("takes {0} hours and can start at once", "runs for {0} hours from hour 0"),
@@ -110,18 +109,6 @@ class Scheduling:
         start = max(map(int, args[1:]), default=0)
         begin = rng.choice(("it begins at", "earliest start", "can go from"))
         return f"{begin} {start}, then {args[0]} hours of work"
-
-    def request(self, item: Item, args: list[str]) -> dict[str, Any] | None:
-        """No tool."""
-        return None
-
-    def serve(self, arguments: Any, problem: Problem) -> tuple[str, bool]:
-        """No tool."""
-        return "there is no such tool", False
-
-    def extract(self, item: Item, args: list[str], result: str) -> str | None:
-        """No tool."""
-        return None
 
     def judge(self, answer: str, problem: Problem) -> bool:
         """The hour, to the hour."""
