@@ -59,7 +59,7 @@ def together(method: Analyzer, traces: Sequence[Trace]) -> Analyzer:
     """The method itself, or what explains these runs together where it can."""
     if not (isinstance(method, Batched) and traces):
         return method
-    return cast(Analyzer, Together(method, traces))  # a name of its own, not of its class
+    return cast("Analyzer", Together(method, traces))  # a name of its own, not of its class
 
 
 def chunks(traces: Iterable[Trace], size: int = AT_ONCE) -> Iterator[list[Trace]]:
