@@ -20,7 +20,6 @@ from tracekit.ingest.outcomes import outcomes_from
 from tracekit.ingest.redact import Redaction, Redactor, redactor_for
 from tracekit.ingest.sniff import reader_of
 from tracekit.ingest.sources import Limits
-from tracekit.llm.retry import silence
 from tracekit.protocols import Analyzer
 from tracekit.trace import Trace
 from tracekit.version import __version__
@@ -181,8 +180,6 @@ def judging(asked: Asked, reading: Reading) -> Iterator[Verdicts]:
         sys.path.append(os.getcwd())  # both lie beside the logs more often than on the path
     redactor = redactor_for(reading.redaction)
     analyzer, chosen = _chosen(asked, reading, redactor)
-    if "llm" in analyzer.needs:
-        silence()
     given = parse_settings(asked.set, chosen.get("model"), asked.repeat)
     means = Means(
         corpus=tuple(asked.corpus or ()),

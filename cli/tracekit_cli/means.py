@@ -9,6 +9,7 @@ import msgspec
 
 from tracekit.context import Context
 from tracekit.errors import UsageError
+from tracekit.llm.retry import silence
 from tracekit.protocols import Analyzer
 from tracekit.replay.systems import load_system
 from tracekit_cli.calls import Calls, told
@@ -48,6 +49,7 @@ def opened(context: Context, means: Means, *, quiet: bool = False) -> Iterator[C
     if not means.calls.answered:
         yield context
         return
+    silence()  # of retries: stdout is for data
     with means.calls.client(means.model) as client:
         yield msgspec.structs.replace(context, llm=client)
         if (spent := client.spent()).tries or spent.stored or spent.failed:
