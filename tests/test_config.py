@@ -148,7 +148,7 @@ def test_a_model_that_is_asked_needs_a_server():
 
 
 def test_a_table_holds_any_option_of_its_command(tmp_path, monkeypatch):
-    text = '[score]\nbelow = 0.2\nkeep-going = true\nhtml = "out/values.html"\nvalues = "v:f"\n'
+    text = '[score]\nbelow = 0.2\nkeep-going = true\nhtml = "out/values.html"\nvalues = "v:f"\npaths = ["r"]\n'
     toml(tmp_path / "tracekit.toml", text + '[search]\nset = ["beams=2"]\nmethod = "mcts"\n')
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
@@ -156,6 +156,7 @@ def test_a_table_holds_any_option_of_its_command(tmp_path, monkeypatch):
     told = {k: said.value for k, said in defaults.defaults("score", command, find()).items()}
     assert told == {
         "below": 0.2, "keep_going": True, "html": "../out/values.html", "values_": "v:f",
+        "paths": ["../r"],
     }  # fmt: skip
     command = _context("search").command
     assert defaults.default_map("search", command, find()) == {

@@ -139,6 +139,8 @@ def long(option: Any) -> str:
 
 def _placed(option: Any, value: Any, folder: str) -> Any:
     """The value, as a path from the working folder where the option takes one."""
+    if isinstance(value, list):
+        return [_placed(option, each, folder) for each in value]
     metavar = option.metavar or ""
     if not isinstance(value, str) or not {"DIR", "FILE"} & set(metavar.split("|")):
         return value
