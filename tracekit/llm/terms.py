@@ -47,6 +47,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.max_cost is not None and not self.price:
             raise UsageError("--max-cost needs the price: --price 2.50,10 (dollars a million)")
+        if self.price:
+            self._price()
 
     def client(self, model: str) -> Client:
         """A client that keeps to them, for a model; no connection is made before the first call."""
