@@ -19,35 +19,13 @@ from tracekit.protocols import Analyzer, Fitted
 from tracekit.signals.features import NAMES
 from tracekit.store import encode
 from tracekit.testing.traces import edge_traces, make_trace
-from tracekit.trace import Label, Task
+from tracekit.trace import Label
 
 ROOT = Path(__file__).parents[2]
-DULL = "The next part of the work was done as it was agreed before, part number"
-
-
-def planted(n=40, seed=0):
-    """Runs of 6 to 12 steps in which the step that assumes something is labelled, 9 times in 10."""
-    rng = np.random.default_rng(seed)
-    traces = []
-    for number in range(n):
-        length, words = int(rng.integers(6, 13)), rng.integers(1000, 9999, size=12)
-        guilty = int(rng.integers(1, length))
-        said = [("ABC"[i % 3], f"{DULL} {words[i]}") for i in range(length)]
-        said[guilty] = (said[guilty][0], f"Let us assume {words[guilty]} and go on from there.")
-        blamed = guilty if rng.random() < 0.9 else int(rng.integers(length))
-        traces.append(
-            make_trace(
-                f"run-{seed}-{number}",
-                said,
-                task=Task(f"Question {seed} {number}?", id=f"q{seed}-{number}"),
-                labels=(Label("decisive", said[blamed][0], blamed),),
-            )
-        )
-    return traces
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def fitted(planted):
     return Linear().fit(planted(), Context())
 
 
@@ -56,27 +34,27 @@ def right(analyzer, traces):
     return np.mean([[v.top.step == x.step, v.top.agent == x.agent] for v, x in verdicts], axis=0)
 
 
-def test_planted_signal_is_found_in_new_runs(fitted):
+def test_planted_signal_is_found_in_new_runs(fitted, planted):
     weights = dict(zip(NAMES, fitted.weights.weight, strict=True))
     assert max(weights, key=weights.get) == "assumption"
     assert right(fitted, planted(seed=1))[0] > 0.8
 
 
-def test_fit_leaves_the_analyzer_as_it_was_and_is_deterministic(fitted):
+def test_fit_leaves_the_analyzer_as_it_was_and_is_deterministic(fitted, planted):
     before = Linear()
     again = before.fit(planted(), Context())
     assert again.weights == fitted.weights
     assert before.weights is shipped()
 
 
-def test_seen_are_the_training_traces(fitted):
+def test_seen_are_the_training_traces(fitted, planted):
     assert isinstance(fitted, Fitted)
     assert isinstance(fitted, Analyzer)
     assert fitted.seen() == {fingerprint(trace) for trace in planted()}
     assert not fitted.seen() & {fingerprint(trace) for trace in planted(seed=1)}
 
 
-def test_runs_without_a_usable_label_are_left_out():
+def test_runs_without_a_usable_label_are_left_out(planted):
     unlabelled = [make_trace("none", [("A", "x"), ("B", "y")])]
     person = [
         make_trace("person", [("user", "x"), ("B", "y")], labels=(Label("decisive", step=0),))
@@ -86,7 +64,7 @@ def test_runs_without_a_usable_label_are_left_out():
         Linear().fit(planted(9) + person, Context())
 
 
-def test_weights_of_other_features_are_refused(fitted):
+def test_weights_of_other_features_are_refused(fitted, planted):
     other = Weights(
         features=("made-up",),
         mean=(0.0,),
@@ -100,7 +78,7 @@ def test_weights_of_other_features_are_refused(fitted):
         Linear(other).attribute(planted(1)[0], Context())
 
 
-def test_unknown_setting_is_refused():
+def test_unknown_setting_is_refused(planted):
     with pytest.raises(UsageError, match="'typo'"):
         Linear().attribute(planted(1)[0], Context(settings={"typo": 1}))
 
@@ -140,7 +118,7 @@ def test_people_are_not_blamed():
     assert chances == {1: 1.0, 0: 0.0}
 
 
-def test_evidence_adds_up_to_the_odds(fitted):
+def test_evidence_adds_up_to_the_odds(fitted, planted):
     """The parts of two steps differ by the logarithm of the ratio of their chances."""
     trace = planted(1)[0]
     from tracekit.signals.features import matrix

@@ -1,13 +1,10 @@
 """Servers on loopback and clients of them, closed when the test ends."""
 
-from contextlib import ExitStack
-
 import pytest
 
 from tracekit.llm.client import Client
 from tracekit.llm.endpoint import Endpoint, Retry
 from tracekit.llm.request import Message, Request
-from tracekit.testing.chat_server import ChatServer
 
 QUICK = Retry(tries=4, first=0.01, longest=1.0, total=20.0)
 
@@ -15,18 +12,6 @@ QUICK = Retry(tries=4, first=0.01, longest=1.0, total=20.0)
 @pytest.fixture(autouse=True)
 def directly(no_proxy):
     """Every test here talks to servers on loopback."""
-
-
-@pytest.fixture
-def closing():
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def serve(closing):
-    """Starts a server with a script."""
-    return lambda *script, **options: closing.enter_context(ChatServer(*script, **options))
 
 
 @pytest.fixture
