@@ -72,9 +72,10 @@ class Account:
         if isinstance(key, int):
             if 0 <= key < len(self._lines) and self._lines[key]:
                 self._lines[key] = _SETTLED
-        elif key in self._keys:
+            return
+        if key in self._keys:
             self._keys[key] = False
-        elif (item := self._item(key)) is not None:
+        if (item := self._item(key)) is not None:  # two documents of one line may share a key
             states, index = item
             states[index] = _SETTLED
 

@@ -1,5 +1,7 @@
 """The early MAST release."""
 
+import json
+
 import pytest
 
 NOTE = {"text": [""], "options": {"Step repetition": "no", "Invented content": "no"}}
@@ -148,3 +150,11 @@ def test_a_log_may_be_one_text(read):
     log = "HyperAgent_a__b-1 - INFO - Planner's Response: Look\nhere"
     got = read({"instance_id": "a", "problem_statement": "p", "trajectory": log, "note": {}})
     assert [(s.agent, s.content) for s in got.trace.steps] == [("Planner", "Look\nhere")]
+
+
+def test_two_runs_on_one_line_are_both_accounted_for(read):
+    """Their records lie at the same place, one as a text and one as an item of a list."""
+    text = {**RUN, "trajectory": "nobody speaks"}
+    got = read(json.dumps(text) + json.dumps(RUN), "run.json", "mast")
+    assert [len(trace.steps) for trace in got.traces] == [1, 2]
+    assert got.problems == []
