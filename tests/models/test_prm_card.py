@@ -36,7 +36,8 @@ def test_it_names_the_weights_that_ship(card):
     assert f"({size / 1e6:.1f} MB" in card
     assert len(model.members) == 2
     settings, shape = model.settings, model.settings.shape
-    assert f"slope {settings.slope:.2f} and shift {settings.shift:.2f}" in card
+    assert (settings.slope, settings.shift) == (1.0, 0.0)
+    assert f"slope {settings.final.slope:.2f} and shift {settings.final.shift:.2f}" in card
     assert f"{len(COLUMNS)} columns a message, {TEXT} of them" in card
     assert (shape.width, shape.layers, shape.heads, shape.voices) == (32, 1, 4, 4)
     assert (

@@ -1,6 +1,7 @@
 """Training of the compact value model: twins in torch and numpy, losses, calibration, folds."""
 
 import math
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from tracekit.errors import InputError, UsageError  # noqa: E402
+from tracekit.prm.model import COLUMNS as FEATURES  # noqa: E402
+from tracekit.prm.model import FINAL  # noqa: E402
 from tracekit.prm.network import Shape, advance, start  # noqa: E402
 from tracekit.prm.targets import COLUMNS, Target, read_targets, write_targets  # noqa: E402
 from tracekit.replay.sandbox.system import Sandbox  # noqa: E402
 from tracekit.stats import auroc  # noqa: E402
-from tracekit_models.prm.calibration import platt  # noqa: E402
+from tracekit_models.prm.calibration import Held, Platt, calibrate, held, platt  # noqa: E402
 from tracekit_models.prm.crossfit import at_share, deal, networks, out_of_fold  # noqa: E402
 from tracekit_models.prm.data import examples, scale_of, state_of  # noqa: E402
 from tracekit_models.prm.losses import Loss, loss_of  # noqa: E402
@@ -186,6 +189,63 @@ def test_calibration_finds_the_slope_that_made_the_outcomes():
     curve = platt(logits, (rng.random(20_000) < truth).astype(float), np.ones(20_000))
     assert curve.slope == pytest.approx(0.5, abs=0.05)
     assert curve.shift == pytest.approx(1.0, abs=0.05)
+
+
+def forecasts(slope: float, shift: float, *, alike: bool = False, seed: int = 0) -> Held:
+    """Of 60 problems, 20 prefixes each, half of them final; `slope` and `shift` hold for these."""
+    rng = np.random.default_rng(seed)
+    problem, final = np.repeat(np.arange(60), 20), np.tile([False, True], 600)
+    logits = rng.normal(size=1200)
+    odds = np.where(final, slope * logits + shift, logits)
+    draw = rng.random(60)[problem] if alike else rng.random(1200)
+    return Held(
+        logits, (draw < 1 / (1 + np.exp(-odds))).astype(float), np.ones(1200), final, problem
+    )
+
+
+def test_final_steps_get_a_curve_of_their_own_where_it_helps():
+    found = calibrate(forecasts(4.0, 0.5)._replace(weights=np.tile([1.0, 0.05], 600)))
+    assert found.all == Platt()
+    assert found.final is not None
+    assert found.final.slope == pytest.approx(4.0, abs=1.0)
+    rows = np.zeros((2, len(FEATURES)))
+    rows[1, FINAL] = 1.0
+    odds = found.odds(np.array([1.0, 1.0]), rows)
+    assert odds.tolist() == [1.0, pytest.approx(found.final.slope + found.final.shift)]
+
+
+def test_what_is_honest_already_is_left_alone():
+    assert calibrate(forecasts(1.0, 0.0)) == (Platt(), None)
+
+
+def test_runs_that_stand_or_fall_together_move_no_curve():
+    """Few independent problems: their luck is no reason to bend all values."""
+    kept = [
+        calibrate(forecasts(1.0, 0.0, alike=True, seed=n)) == (Platt(), None) for n in range(10)
+    ]
+    assert sum(kept) >= 8
+
+
+def test_few_problems_move_no_curve():
+    known = forecasts(4.0, 0.5)
+    assert calibrate(known.where(known.problem < 15)) == (Platt(), None)
+
+
+def test_prefixes_without_a_target_do_not_count(runs):
+    rows = [Target(trace=runs[0].id, step=1, value=0.25, weight=4, source="mc", problem="p")]
+    found = examples(runs, rows)
+    known = held(found, [np.arange(len(one.rows), dtype=float) for one in found])
+    assert (known.logits.tolist(), known.targets.tolist()) == ([2.0], [0.25])
+
+
+def test_the_calibration_lies_in_the_weights():
+    """A ridge for thousands of runs makes the values of eighty far too timid."""
+    sandbox = Sandbox("arithmetic", "chain", skill=0.8)
+    tasks = list(islice(sandbox.tasks(seed=9), 20))
+    found = examples(sandbox.run(task, seed=n) for task in tasks for n in range(4))
+    settings = fit_model(found, Recipe(bag=1, folds=2, width=16, epochs=0)).settings
+    assert settings.final is not None
+    assert settings.final.slope > 1.5
 
 
 def test_shares_of_the_way():

@@ -110,6 +110,18 @@ def test_step_by_step_gives_the_same_values(which, request):
     assert running.drift().distance == pytest.approx(PRM.drift(trace).distance)
 
 
+def test_only_final_steps_are_calibrated_by_their_own_curve(run):
+    bent = PRM.model.settings.final
+    plain = Prm(
+        PRM.model._replace(settings=msgspec.structs.replace(PRM.model.settings, final=None))
+    )
+    assert [step.kind == "final" for step in run.steps] == [False] * (len(run.steps) - 1) + [True]
+    ours, theirs = PRM.values(run), plain.values(run)
+    assert ours[:-1] == theirs[:-1]
+    odds = bent.slope * math.log(theirs[-1] / (1 - theirs[-1])) + bent.shift
+    assert ours[-1] == pytest.approx(1 / (1 + math.exp(-odds)))
+
+
 def test_before_the_first_step_there_is_the_value_of_the_task(run):
     assert PRM.begin(run).value == PRM.begin(cut(run, 0)).value
     assert PRM.values(cut(run, 0)) == []
@@ -187,6 +199,10 @@ def break_columns(arrays, meta):
     meta["settings"] = meta["settings"].replace('"opening"', '"closing"')
 
 
+def break_order(arrays, meta):
+    meta["settings"] = meta["settings"].replace('"final":{"slope":', '"final":{"slope":-')
+
+
 def break_drift(arrays, meta):
     arrays["drift.limits"] = arrays["drift.limits"][:, :1]
 
@@ -195,7 +211,7 @@ def break_drift(arrays, meta):
     "harm",
     [
         break_kind, break_finite, break_scale, break_missing, break_shape, break_sizes,
-        break_columns, break_drift,
+        break_columns, break_order, break_drift,
     ],
 )  # fmt: skip
 def test_weights_that_make_no_sense_are_refused(harm, tmp_path):

@@ -33,9 +33,18 @@ TEXT = 16
 """Leading numbers of a text's vector that are used; the encoder's are principal components."""
 COLUMNS: tuple[str, ...] = (*features.COLUMNS, *(f"text_{n}" for n in range(TEXT)))
 """What a network reads of a step."""
+FINAL = COLUMNS.index("kind_final")
+"""The column that marks a step that ends a run."""
 FILE = "prm.safetensors"
 TRAINER = "tracekit_models.prm.train:fit"
 """What fits a model; needs the extra `train`."""
+
+
+class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Log-odds are slope * logit + shift (Platt 1999)."""
+
+    slope: float
+    shift: float
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     slope: float = 1.0
     """Of the calibration: log-odds are slope * logit + shift."""
     shift: float = 0.0
+    final: Curve | None = None
+    """The calibration of `final` steps, where they have one of their own."""
     outcome_only: bool = False
     """Whether only the value after the last step was trained: an outcome reward model."""
     seed: int = 0
@@ -85,9 +96,13 @@ class Model(NamedTuple):
             found |= {f"{number}.{name}": array for name, array in member.items()}
         return {name: np.ascontiguousarray(a, dtype=np.float32) for name, a in found.items()}
 
-    def chance(self, logits: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities of success, 0 to 1."""
-        odds = self.settings.slope * logits + self.settings.shift
+    def chance(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities of success, 0 to 1; `rows` as `rows_of` makes them."""
+        settings = self.settings
+        odds = settings.slope * logits + settings.shift
+        if settings.final is not None:
+            ended = settings.final.slope * logits + settings.final.shift
+            odds = np.where(rows[:, FINAL] > 0, ended, odds)
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0))))
 
     def scaled(self, rows: np.ndarray) -> np.ndarray:
@@ -111,7 +126,10 @@ class Prm:
 
     def values(self, trace: Trace) -> Sequence[float]:
         """Probability of success after each step, 0 to 1, in one pass over the run."""
-        found: list[float] = self.model.chance(self._logits(trace)[1:]).tolist()
+        model, rows = self.model, rows_of(trace)
+        x, shape = model.scaled(rows), model.settings.shape
+        each = [advance(w, shape, start(shape), x)[0] for w in model.members]
+        found: list[float] = model.chance(np.mean(each, axis=0), rows)[1:].tolist()
         return found
 
     def begin(self, trace: Trace) -> Running:
@@ -154,13 +172,6 @@ class Prm:
         """The model in a folder; raises `InputError` for a broken file, `ValueError` for another's."""
         return cls(of(read(folder / FILE)))
 
-    def _logits(self, trace: Trace) -> np.ndarray:
-        """Before the first step and after each, (n_steps + 1,)."""
-        model = self.model
-        x, shape = model.scaled(rows_of(trace)), model.settings.shape
-        found = [advance(w, shape, start(shape), x)[0] for w in model.members]
-        return np.asarray(np.mean(found, axis=0))
-
 
 class Running:
     """The value of a run that goes on; a new step costs only itself."""
@@ -190,7 +201,8 @@ class Running:
 
     def _take(self, row: np.ndarray, text: str) -> float:
         model = self._model
-        x = model.scaled(_joined(row[None], [text]))
+        rows = _joined(row[None], [text])
+        x = model.scaled(rows)
         found = [
             advance(weights, model.settings.shape, state, x)
             for weights, state in zip(model.members, self._states, strict=True)
@@ -198,7 +210,7 @@ class Running:
         self._states = tuple(state for _, state in found)
         self._steps += 1
         self._mean = self._states[0].total / self._states[0].rows
-        return float(model.chance(np.mean([logits for logits, _ in found], axis=0))[0])
+        return float(model.chance(np.mean([logits for logits, _ in found], axis=0), rows)[0])
 
 
 def rows_of(trace: Trace) -> np.ndarray:
@@ -251,6 +263,9 @@ def _check(model: Model) -> None:
     sizes = (shape.width, shape.layers, shape.heads, shape.voices, shape.window)
     if min(sizes) < 1 or max(sizes) > 4096 or shape.width % shape.heads:
         raise ValueError(f"sizes that make no sense: {shape}")
+    curves = [settings.slope, *([settings.final.slope] if settings.final else [])]
+    if min(curves) <= 0:
+        raise ValueError("a calibration that turns the order of values around")
     if not model.members or model.scale.shape != (len(COLUMNS),) or not np.all(model.scale > 0):
         raise ValueError("no networks, or columns without a scale")
     if not all(np.isfinite(array).all() for array in model.arrays().values()):

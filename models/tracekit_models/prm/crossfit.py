@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracekit_models.prm.calibration import platt
+from tracekit.folds import dealt
+from tracekit_models.prm.calibration import calibrate, held
 from tracekit_models.prm.data import Example, scale_of
 from tracekit_models.prm.train import Recipe, fit_network, logits_of, shape_of
 
@@ -21,17 +22,14 @@ class OutOfFold(NamedTuple):
     logits: list[np.ndarray]
     """Before the first step and after each, for every example."""
     values: list[np.ndarray]
-    """Calibrated probabilities; slope and shift of a fold are fitted on the logits of the others."""
+    """Calibrated probabilities; the curves of a fold are fitted on the logits of the others."""
     fold: np.ndarray
     """Fold of each example."""
 
 
 def deal(found: Sequence[Example], folds: int, seed: int) -> np.ndarray:
     """Fold of each example, 0 to folds - 1; runs of one problem share it."""
-    problems = sorted({one.problem for one in found})
-    order = np.random.default_rng(seed).permutation(len(problems))
-    place = {problems[k]: n % folds for n, k in enumerate(order.tolist())}
-    return np.array([place[one.problem] for one in found])
+    return dealt([one.problem for one in found], folds, seed)
 
 
 def networks(recipe: Recipe, seed: int = 0, bag: int = 1) -> Predict:
@@ -68,11 +66,7 @@ def _calibrated(
     values: list[np.ndarray] = [np.zeros(0)] * len(found)
     for k in sorted(set(fold.tolist())):
         others = np.flatnonzero(fold != k).tolist()
-        curve = platt(
-            np.concatenate([logits[n] for n in others]),
-            np.concatenate([found[n].target for n in others]),
-            np.concatenate([found[n].weight for n in others]),
-        )
+        curves = calibrate(held([found[n] for n in others], [logits[n] for n in others]))
         for n in np.flatnonzero(fold == k).tolist():
-            values[n] = 1 / (1 + np.exp(-(curve.slope * logits[n] + curve.shift)))
+            values[n] = 1 / (1 + np.exp(-curves.odds(logits[n], found[n].rows)))
     return values

@@ -31,7 +31,7 @@ ORDER = ("arithmetic", "retrieval", "programs", "tables", "scheduling",
          "chain", "debate", "star", "hierarchy", "blackboard")  # fmt: skip
 """Families and topologies in the order of their runs, which the skills drawn depend on."""
 
-RECIPE = Recipe(bag=2, folds=2)
+RECIPE = Recipe(bag=2, folds=8)
 
 
 def sandbox_runs(each: int = 60) -> Iterator[tuple[Trace, str]]:
@@ -65,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found += [one._replace(system=system) for one in examples([run])]
     model = fit_model(found, RECIPE, given.seed, lambda said: _tell(f"{said}\n"))
     save(model, given.out / FILE)
-    curve = model.settings
-    _tell(f"fitted on {len(found)} runs, {model.id}; slope {curve.slope}, shift {curve.shift}\n")
+    told = model.settings
+    curves = f"slope {told.slope}, shift {told.shift}, of final steps {told.final}"
+    _tell(f"fitted on {len(found)} runs, {model.id}; {curves}\n")
 
 
 def _tell(text: str) -> None:

@@ -19,12 +19,13 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from tracekit.encoder.encoder import Encoder
 from tracekit.errors import UsageError
+from tracekit.folds import dealt
 from tracekit.prm import drift
-from tracekit.prm.model import COLUMNS, FARTHEST, Model, Prm, Settings, member_of
+from tracekit.prm.model import COLUMNS, FARTHEST, Curve, Model, Prm, Settings, member_of
 from tracekit.prm.network import Shape, Weights, advance, start
 from tracekit.prm.targets import Target
 from tracekit.trace import Trace
-from tracekit_models.prm.calibration import Platt, platt
+from tracekit_models.prm.calibration import Stages, calibrate, held
 from tracekit_models.prm.data import Example, Scale, Scaled, collate, examples, scale_of, state_of
 from tracekit_models.prm.linear import fit_linear
 from tracekit_models.prm.losses import Loss
@@ -56,7 +57,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Runs in a batch."""
     bag: int = 3
     """Networks whose logits are averaged."""
-    folds: int = 3
+    folds: int = 5
     """Inner folds, by problem, that the calibration is fitted on; 0 = not calibrated."""
 
 
@@ -84,7 +85,7 @@ def fit_model(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the sums of several threads are not the same twice
     try:
-        curve = _calibrated(found, recipe, seed, tell)
+        curves = _calibrated(found, recipe, seed, tell)
         scale = scale_of(found)
         members = []
         for n in range(recipe.bag):
@@ -98,8 +99,9 @@ def fit_model(
         columns=COLUMNS,
         encoder=Encoder.load().id,
         systems=detector.systems,
-        slope=round(curve.slope, 6),
-        shift=round(curve.shift, 6),
+        slope=round(curves.all.slope, 6),
+        shift=round(curves.all.shift, 6),
+        final=None if curves.final is None else Curve(*(round(c, 6) for c in curves.final)),
         outcome_only=recipe.loss.outcome_only,
         seed=seed,
         traces=tuple(sorted({one.print for one in found})),
@@ -230,25 +232,21 @@ class Together(Sampler[int]):
             yield from groups[g]
 
 
-def _calibrated(found: Sequence[Example], recipe: Recipe, seed: int, tell: Progress) -> Platt:
-    """Slope and shift from inner folds by problem; neutral where there are too few problems."""
-    problems = sorted({one.problem for one in found})
-    if not recipe.folds or len(problems) < 2 * recipe.folds:
-        return Platt()
-    order = np.random.default_rng(seed).permutation(len(problems))
-    fold = {problems[k]: n % recipe.folds for n, k in enumerate(order.tolist())}
-    shape, logits, targets, weights = shape_of(recipe), [], [], []
+def _calibrated(found: Sequence[Example], recipe: Recipe, seed: int, tell: Progress) -> Stages:
+    """The curves from inner folds by problem; neutral where there are too few problems."""
+    problems = [one.problem for one in found]
+    if not recipe.folds or len(set(problems)) < 2 * recipe.folds:
+        return Stages()
+    fold = dealt(problems, recipe.folds, seed)
+    shape, logits = shape_of(recipe), [np.zeros(0)] * len(found)
     for k in range(recipe.folds):
         tell(f"calibration, fold {k + 1} of {recipe.folds}")
-        rest = [one for one in found if fold[one.problem] != k]
+        rest = [found[n] for n in np.flatnonzero(fold != k).tolist()]
         scale = scale_of(rest)
         member = fit_network(rest, scale, recipe, seed)
-        for one in found:
-            if fold[one.problem] == k:
-                logits.append(logits_of(member, shape, one, scale))
-                targets.append(one.target)
-                weights.append(one.weight)
-    return platt(np.concatenate(logits), np.concatenate(targets), np.concatenate(weights))
+        for n in np.flatnonzero(fold == k).tolist():
+            logits[n] = logits_of(member, shape, found[n], scale)
+    return calibrate(held(found, logits))
 
 
 def _arguments(recipe: Recipe, seed: int, folder: str) -> TrainingArguments:
