@@ -218,3 +218,19 @@ def test_one_quote_stands_once_with_all_its_reasons(failed):
     assert document.count("<blockquote>") == 1
     assert "a claim without a source <span" in document
     assert "; late &lt;b&gt;in&lt;/b&gt; the run <span" in document
+
+
+def test_the_page_says_what_its_verdicts_were_made_with(failed, unknown):
+    """As text, once, and not where verdicts were made in several ways."""
+    config = {"seed": 3, "outcome_from": "</p><script>alert(1)</script>\u202e"}
+    made = [
+        (trace, msgspec.structs.replace(verdict, config=config))
+        for trace, verdict in (failed, unknown)
+    ]
+    page = render(made)
+    assert page.count("Configuration:") == 1
+    assert "&#34;seed&#34;:3" in page
+    assert "<script>alert" not in page
+    other = msgspec.structs.replace(made[1][1], config={"seed": 4})
+    assert "Configuration:" not in render([made[0], (made[1][0], other)])
+    assert "Configuration:" not in render([failed])

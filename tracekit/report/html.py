@@ -25,6 +25,7 @@ from markupsafe import Markup
 from tracekit.attribution import Attribution
 from tracekit.prm.score import RunScore
 from tracekit.report.explain import percent
+from tracekit.report.machine import json_bytes
 from tracekit.report.view import RunView, Shown, State, run_view
 from tracekit.report.visible import one_line
 from tracekit.store import atomic
@@ -73,9 +74,10 @@ def render(
     """
     shown = Shown(text=text_limit, top=top)
     values = repeat(None) if scores is None else scores
+    known = list(pairs)
     runs = [
         run_view(number, *pair, shown, scored)
-        for number, (pair, scored) in enumerate(zip(pairs, values, strict=False), 1)
+        for number, (pair, scored) in enumerate(zip(known, values, strict=False), 1)
     ]
     style = "\n".join(map(static, STYLES))
     script = "(() => {\n" + "\n".join(map(static, SCRIPTS)) + "\n})();"
@@ -87,6 +89,7 @@ def render(
             totals=totals(runs, counted or {}),
             runs=runs,
             methods=sorted({run.method for run in runs}),
+            config=_made_with([verdict for _, verdict in known]),
             states=STATES,
             scored=scores is not None,
             policy=policy([static(EARLY), script], [style]),
@@ -96,6 +99,12 @@ def render(
             version=__version__,
         )
     )
+
+
+def _made_with(verdicts: Sequence[Attribution]) -> str:
+    """The configuration of the command, where all verdicts have one; empty where they differ."""
+    said = {json_bytes(verdict.config) for verdict in verdicts if verdict.config}
+    return one_line(said.pop().decode(), 4_000) if len(said) == 1 else ""
 
 
 def write_html(
