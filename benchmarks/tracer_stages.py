@@ -38,7 +38,7 @@ import msgspec
 import torch
 
 from tracekit.analyzers.judges.shown import Shown
-from tracekit.analyzers.tracer.prompt import fitted
+from tracekit.analyzers.tracer.prompt import whole
 from tracekit.eval.benchmarks.injected import place
 from tracekit.folds import question_key
 from tracekit.ingest.pipeline import load
@@ -59,11 +59,11 @@ UNSEEN_TOPOLOGY, UNSEEN_FAMILY = "blackboard", "scheduling"
 """Left out of training; the last of each list, settled before anything was trained."""
 HELD_OUT = 0.15
 """Share of the questions that are kept for the first set."""
-CASES = 1000
+CASES = 700
 """Most failures of each set."""
 SETS = ("questions", "topology", "family")
 ARMS = ("sft", "continued", "rejection", "grpo")
-VALIDATION = (384, 64)
+VALIDATION = (256, 32)
 """Held-out runs that supervised training and training on rewards stop by."""
 
 
@@ -87,17 +87,19 @@ def prepare(given: argparse.Namespace) -> None:
     _words(given, parts["train"])
     for name, runs in parts.items():
         labelled = [trace for trace in runs if chosen(trace)]
-        kept = runs if name == "train" else _drawn(labelled, given.cases)
+        random.Random(1).shuffle(labelled)
+        kept = runs if name == "train" else labelled
         print(name, len(labelled), write_traces(kept, given.out / f"{name}.jsonl.gz"))
 
 
 def pages(given: argparse.Namespace) -> None:
-    """What the model reads of every labelled run; those that do not fit on one page are left out."""
+    """What the model reads of every labelled run; those that do not fit uncut are left out."""
     with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
         for name in ("train", *SETS):
             runs = [run for run in read_traces(given.out / f"{name}.jsonl.gz") if chosen(run)]
             jobs = [(given, runs[i : i + 200]) for i in range(0, len(runs), 200)]
             found = [one for some in pool.map(_paged, jobs) for one in some]
+            found = found if name == "train" else found[: given.cases]
             lines = b"".join(msgspec.json.encode(one) + b"\n" for one in found)
             (given.out / f"{name}-pages.jsonl").write_bytes(lines)
             print(name, len(runs), len(found))
@@ -107,7 +109,7 @@ def _paged(job: tuple[argparse.Namespace, list[Trace]]) -> list[Sample]:
     given, runs = job
     budget = _recipe(given).prompt.budget
     count = counter(words_of(given.out / "words"))
-    short = [run for run in runs if fitted(Shown(run), range(len(run.steps)), budget, count)]
+    short = [run for run in runs if whole(Shown(run), count) <= budget]
     return list(samples(short, budget, count))
 
 
@@ -127,10 +129,6 @@ def _recipe(given: argparse.Namespace, seed: int = 0) -> Recipe:
 def _read(path: Path) -> list[Sample]:
     decoder = msgspec.json.Decoder(Sample)
     return [decoder.decode(line) for line in path.read_bytes().splitlines()]
-
-
-def _drawn(traces: list[Trace], most: int) -> list[Trace]:
-    return random.Random(1).sample(traces, min(most, len(traces)))
 
 
 def run(given: argparse.Namespace) -> None:
@@ -187,6 +185,7 @@ class Work:
     def __init__(self, given: argparse.Namespace) -> None:
         self.recipe = _recipe(given, given.seed)
         self.tiny: bool = given.tiny
+        self.plain: bool = given.plain
         self.more: dict[str, Any] = {"use_cpu": True} if given.tiny else {}
         self.root: Path = given.out
         self.out: Path = given.out / f"seed{given.seed}"
@@ -235,6 +234,7 @@ class Work:
             max_steps=max(1, round(answers / self.recipe.sft.batch)),
             rate=self.recipe.sft.rate / 5,
             patience=100,
+            evaluations=4,
         )
         took["steps"] = how.max_steps
         recipe = msgspec.structs.replace(self.recipe, sft=how, seed=self.recipe.seed + 100)
@@ -260,6 +260,7 @@ class Work:
             max_steps=max(1, round(self._answers() / self.recipe.sft.batch)),
             rate=self.recipe.sft.rate / 5,
             patience=100,
+            evaluations=4,
         )
         recipe = msgspec.structs.replace(self.recipe, sft=how, seed=self.recipe.seed + 200)
         model, words = self._model(self.out / "sft")
@@ -307,7 +308,8 @@ class Work:
         }
         if torch.cuda.is_available():
             model = model.to("cuda", torch.bfloat16)
-            by_graph(model)
+            if not self.plain:
+                by_graph(model)
         return Local(model, words, settings, "stages")
 
     def _samples(self) -> tuple[list[Sample], list[Sample]]:
@@ -397,12 +399,13 @@ def main() -> None:
             part.add_argument(
                 "--data", type=Path, nargs="+", required=True, help="injected failures"
             )
-            part.add_argument("--cases", type=int, default=CASES, help="most failures of a set")
         if name == "stage":
             part.add_argument("arm", choices=("base", *ARMS))
             part.add_argument("--seed", type=int, default=0)
+            part.add_argument("--plain", action="store_true", help="draw as transformers does")
         if name == "pages":
             part.add_argument("--workers", type=int, default=2, help="processes")
+            part.add_argument("--cases", type=int, default=CASES, help="most failures of a set")
         if name != "report":
             part.add_argument("--recipe", type=Path, default=Path("models/recipes/scratch.yaml"))
             part.add_argument("--tiny", action="store_true", help="a toy on the CPU: does it run?")

@@ -81,7 +81,7 @@ class Local:
                 "top_p": 1.0,
                 "top_k": 0,
             }
-        with torch.inference_mode():
+        with torch.no_grad():
             done = self._model.generate(
                 **read,
                 logits_processor=processors,

@@ -114,6 +114,11 @@ def fitted(shown: Shown, steps: Sequence[int], budget: int, count: Count) -> Pag
     return _page(shown, steps, low)
 
 
+def whole(shown: Shown, count: Count) -> int:
+    """Tokens of the run on one page, with nothing left out."""
+    return _size(_page(shown, range(len(shown.trace.steps)), None), count)
+
+
 def _longest_window(shown: Shown, start: int, budget: int, count: Count) -> Page:
     """As many steps from `start` as fit; doubling, then halving the doubt."""
     total = len(shown.trace.steps)
