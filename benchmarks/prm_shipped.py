@@ -21,7 +21,7 @@ from tracekit.prm.model import Prm
 from tracekit.replay.sandbox.families.table import FAMILIES
 from tracekit.replay.sandbox.system import Sandbox
 from tracekit.replay.sandbox.topologies.table import TOPOLOGIES
-from tracekit.stats import auroc, calibration, wilson
+from tracekit.stats import auroc, bootstrap, calibration, wilson
 from tracekit.trace import Trace
 from tracekit_models.prm.crossfit import at_share
 from tracekit_models.prm.evaluation import SHARES, interval
@@ -46,8 +46,10 @@ def main() -> None:
     given = parser.parse_args()
     prm, seen = Prm(), questions("shipped")
     head = " | ".join(f"{share:.0%}" for share in SHARES)
-    print(f"| family | runs | succeeded | AUROC after {head} | calibration error | called unlike |")
-    print("|---|---:|---:|" + "---:|" * (len(SHARES) + 2))
+    print(
+        f"| family | runs | succeeded | AUROC after {head} | calibration error | Brier | called unlike |"
+    )
+    print("|---|---:|---:|" + "---:|" * (len(SHARES) + 3))
     runs = {name: list(fresh(name, given.tasks, given.runs, seen)) for name in FAMILIES}
     for family, part in runs.items():
         print(row(prm, family, part))
@@ -87,13 +89,13 @@ def row(prm: Prm, family: str, runs: list[Trace]) -> str:
         found = np.array([at_share(each, share) for each in values])
         said = interval(found, good, groups)
         cells.append(f"{auroc(found, good):.3f} ({said.low:.3f} to {said.high:.3f})")
-    ends = calibration(
-        [float(each[-1]) for each in values], good.astype(float).tolist(), repeats=500
-    )
+    last = np.array([each[-1] for each in values])
+    ends = calibration(last.tolist(), good.astype(float).tolist(), repeats=500)
     error = f"{ends.error:.3f}; perfect {ends.expected:.3f}"
+    brier = bootstrap(((last - good) ** 2).tolist(), [run.task.id or "" for run in runs])
     return (
         f"| {family} | {len(runs)} | {good.mean():.1%} | {' | '.join(cells)} | {error} "
-        f"| {unlike(prm, runs)} |"
+        f"| {brier.value:.3f} ({brier.low:.3f} to {brier.high:.3f}) | {unlike(prm, runs)} |"
     )
 
 
