@@ -151,7 +151,8 @@ class Step:
             assert isinstance(layer, StaticLayer)
             layer.cumulative_length.fill_(self.length)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Another thread may allocate meanwhile, such as the one that pins batches for the device.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self.logits = self._run()
         self.replay = graph.replay
 
