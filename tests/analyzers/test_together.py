@@ -1,11 +1,15 @@
 """Methods for which several runs are cheaper together: one call for all, a verdict for each."""
 
+import contextlib
+import threading
+
 import pytest
 
-from tracekit.analyzers.run import attribute
+from tracekit.analyzers.run import attribute, in_order
 from tracekit.analyzers.together import together
 from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.context import Context
+from tracekit.errors import MissingExtra, UsageError
 from tracekit.registry import get
 from tracekit.testing.traces import make_trace
 
@@ -59,6 +63,44 @@ def test_a_run_on_which_the_method_breaks_costs_no_other_its_verdict():
     with pytest.raises(ValueError, match="it breaks here"):
         one.attribute(RUNS[2], Context())
     assert attribute(RUNS[1], one).top.step == 1
+
+
+def test_verdicts_say_why_they_were_not_made_together():
+    one = together(Counting(bad=RUNS[2]), RUNS)
+    (warning,) = attribute(RUNS[0], one).warnings
+    assert "5 runs together failed (ValueError: it breaks here)" in warning
+    assert attribute(RUNS[0], together(Counting(), RUNS)).warnings == ()
+
+
+@pytest.mark.parametrize("error", [UsageError("no such model"), MissingExtra("torch", "train")])
+def test_what_is_wrong_with_the_request_is_not_tried_again(error):
+    class Refusing(Counting):
+        def attribute_many(self, traces, context):
+            self.calls.append(len(traces))
+            raise error
+
+    method = Refusing()
+    one = together(method, RUNS)
+    for run in RUNS[:2]:
+        with pytest.raises(type(error), match=str(error)[:10]):
+            attribute(run, one)
+    assert method.calls == [5]
+
+
+def test_threads_share_the_verdicts_of_one_call():
+    gate = threading.Barrier(2)
+
+    class Slow(Counting):
+        def attribute_many(self, traces, context):
+            with contextlib.suppress(threading.BrokenBarrierError):
+                gate.wait(timeout=0.3)  # until a second thread is here as well, which must not be
+            return super().attribute_many(traces, context)
+
+    method = Slow()
+    one = together(method, RUNS)
+    said = list(in_order(lambda run: attribute(run, one).top.step, RUNS, 4))
+    assert said == [len(run.steps) - 1 for run in RUNS]
+    assert method.calls == [5]
 
 
 def test_what_is_not_cheaper_together_stays_itself():

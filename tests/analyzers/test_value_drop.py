@@ -1,6 +1,8 @@
 """Blame by the fall of a value: the right step, its chances by hand, and reasons not to answer."""
 
 import math
+import re
+import shutil
 
 import msgspec
 import pytest
@@ -91,5 +93,17 @@ def test_the_contract_holds():
 def test_values_of_a_folder(tmp_path):
     save_model(Prm(), tmp_path / "prm", definition="outcome-only", card="# mine\n")
     found = attribute(TALK, "value-drop", model=tmp_path / "prm")
-    assert found.method.model == str(tmp_path / "prm")
     assert found.suspects == attribute(TALK, "value-drop").suspects
+
+
+def test_the_method_names_the_weights_and_not_where_they_lie(tmp_path, monkeypatch):
+    save_model(Prm(), tmp_path / "prm", definition="outcome-only", card="# mine\n")
+    shutil.copytree(tmp_path / "prm", tmp_path / "copy")
+    monkeypatch.chdir(tmp_path)
+    named = ("prm", "./prm", tmp_path / "prm", "copy")
+    (id,) = {attribute(TALK, "value-drop", model=place).method.model for place in named}
+    assert re.fullmatch("[0-9a-f]{12}", id)
+    other = Prm(Prm().model._replace(mean=Prm().model.mean + 1))
+    shutil.rmtree(tmp_path / "prm")
+    save_model(other, tmp_path / "prm", definition="outcome-only", card="# mine\n")
+    assert attribute(TALK, "value-drop", model="prm").method.model != id

@@ -145,6 +145,14 @@ def load_values(model: str | os.PathLike[str]) -> ValueFunction:
     return found
 
 
+def weights_id(model: str | os.PathLike[str]) -> str:
+    """Short hash of everything that lies in a model but its card, 12 hex digits.
+
+    The same wherever the folder lies and however it is named; raises as `load_model`.
+    """
+    return _id(*_folder(os.fspath(model)))
+
+
 def read_config(folder: Path) -> ModelConfig:
     """What the model in a folder is, its files checked; raises `InputError`."""
     return _checked(folder, _config(folder))
@@ -182,6 +190,11 @@ def _loaded(folder: Path, config: bytes) -> Analyzer | ValueFunction:
         return loaded
     assert failure.problem is not None
     raise InputError(failure.problem.what)
+
+
+@lru_cache(maxsize=8)
+def _id(folder: Path, config: bytes) -> str:
+    return _hash(msgspec.json.encode(_checked(folder, config).files, order="sorted"))[:12]
 
 
 def _config(folder: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -11,18 +12,23 @@ import msgspec
 
 from tracekit.attribution import Attribution
 from tracekit.context import Context
+from tracekit.errors import InputError, MissingExtra, UsageError
 from tracekit.protocols import Analyzer, Batched
 from tracekit.trace import Trace
 
 AT_ONCE = 64
 """Runs that are read ahead for a method that explains several together."""
+REQUEST = (UsageError, InputError, MissingExtra)
+"""What is wrong with the request itself, whichever run it is asked of."""
 
 
 class Together:
     """An analyzer that explains all of its runs when it is first asked about one of them.
 
-    A run that it does not know is explained by itself. When explaining them together fails, each is
-    explained by itself, so that a run on which the method breaks costs no other its verdict.
+    However many threads ask, they are explained once. A run that it does not know is explained by
+    itself. When explaining them together fails, each is explained by itself, so that a run on which
+    the method breaks costs no other its verdict, and the verdicts warn of it. What is wrong with
+    the request (`REQUEST`) is raised at once.
     """
 
     def __init__(self, method: Analyzer, traces: Sequence[Trace]) -> None:
@@ -30,21 +36,39 @@ class Together:
         self.needs = method.needs
         self._method = method
         self._traces = traces
+        self._first = threading.Lock()
         self._found: dict[int, Attribution] | None = None
+        self._refused: Exception | None = None
+        self._warnings: tuple[str, ...] = ()
 
     def attribute(self, trace: Trace, context: Context) -> Attribution:
         """The verdict; its cost is an equal share of what all of them took."""
-        if self._found is None:
-            self._found = self._all(context)
+        with self._first:  # one thread asks, the others wait for what it finds
+            if self._found is None:
+                self._found = self._all(context)
+        if self._refused is not None:
+            raise self._refused
         known = self._found.get(id(trace))
-        return self._method.attribute(trace, context) if known is None else known
+        if known is not None:
+            return known
+        alone = self._method.attribute(trace, context)
+        return msgspec.structs.replace(alone, warnings=(*alone.warnings, *self._warnings))
 
     def _all(self, context: Context) -> dict[int, Attribution]:
+        """The verdicts by the identity of their runs; none when that fails, and why is kept."""
         assert isinstance(self._method, Batched)
         started = time.perf_counter()
         try:
             said = self._method.attribute_many(self._traces, context)
-        except Exception:  # each is asked about by itself, and says itself what is wrong
+        except REQUEST as error:
+            self._refused = error
+            return {}
+        except Exception as error:  # a run may be at fault: asked about by itself, it says so
+            cause = f"{type(error).__name__}: {str(error)[:200]}"
+            why = (
+                f"{len(self._traces)} runs together failed ({cause}), what that took is in no cost"
+            )
+            self._warnings = (f"explained by itself: {why}",)
             return {}
         share = (time.perf_counter() - started) / max(1, len(said))
         return {

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from tracekit import registry
-from tracekit.analyzers.models import load_values
+from tracekit.analyzers.models import load_values, weights_id
 from tracekit.analyzers.run import abstain
 from tracekit.analyzers.verdict import settings, verdict
 from tracekit.attribution import Attribution, Evidence, Method
@@ -56,11 +56,12 @@ class ValueDrop:
         chosen = settings(context, self.name, values=own, model="", drift="warn")
         if chosen["drift"] not in ("warn", "abstain"):
             raise UsageError(f"value-drop: drift is warn or abstain, not {chosen['drift']!r}")
-        values = self._chosen(str(chosen["values"]), str(chosen["model"]))
+        model = str(chosen["model"])
+        values = self._chosen(str(chosen["values"]), model)
         method = Method(
             name=self.name,
             version=VERSION,
-            model=str(chosen["model"]) or None,
+            model=weights_id(model) if model else None,
             settings={"values": values.name},
         )
         scored = score(trace, values)
