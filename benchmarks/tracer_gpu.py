@@ -4,8 +4,8 @@
     accelerate launch --num_processes 2 benchmarks/tracer_gpu.py --budget 45  # how that scales
     python benchmarks/tracer_gpu.py --tiny                                    # a toy on the CPU
 
-Decoders of Qwen3's architecture with random weights read fixed made-up runs (prompts of about 1,000
-to 1,500 tokens) and write exactly `--completion` tokens each, since their end mark is banned: every
+Decoders of Qwen3's architecture with random weights read fixed made-up runs (prompts of about 1,400
+to 1,900 tokens) and write exactly `--completion` tokens each, since their end mark is banned: every
 variant does the same work for each answer. Variants go from TRL's defaults to tracekit's settings,
 one change at a time, then away from these. A variant that fails says why and gives no figure.
 
