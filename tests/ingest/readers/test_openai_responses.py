@@ -33,11 +33,68 @@ def test_calls_that_name_the_one_before_are_one_run(read_one, jsonl):
     assert trace.extra["response"]["id"] == "resp_02"
 
 
-def test_calls_without_a_chain_are_apart(read, jsonl):
+def said(text, own, before=None):
+    """A call in words, and the words of its answer, by its id."""
+    answer = [{"type": "message", "role": "assistant", "content": f"answer {own}"}]
+    response = {"id": own, "object": "response", "output": answer}
+    return {"request": {"input": text, "previous_response_id": before}, "response": response}
+
+
+def words(got):
+    return [[step.content for step in trace.steps] for trace in got.traces]
+
+
+ONE, TWO, THREE = said("one", "a"), said("two", "b", "a"), said("three", "c", "b")
+WHOLE = ["one", "answer a", "two", "answer b", "three", "answer c"]
+
+
+def test_calls_whose_chain_begins_elsewhere_are_apart_with_a_warning(read, jsonl):
     lost = json.loads(json.dumps(CALLS[1]).replace("resp_01", "resp_00"))
     got = read(jsonl(CALLS[0], lost), "calls.jsonl")
     assert [len(trace.steps) for trace in got.traces] == [4, 3]
+    (problem,) = got.problems
+    assert (problem.severity, problem.line) == ("warning", 2)
+    assert "the call before this one is not in the file" in problem.what
+
+
+@pytest.mark.parametrize("calls", [(THREE, TWO, ONE), (TWO, THREE, ONE), (ONE, THREE, TWO)])
+@pytest.mark.parametrize("lines", [False, True])
+def test_calls_may_lie_in_any_order(read, jsonl, calls, lines):
+    got = read(jsonl(*calls) if lines else list(calls), "calls.jsonl", FORMAT)
+    assert words(got) == [WHOLE]
     assert got.problems == []
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_call_that_branches_off_is_a_run_that_saw_nothing_of_the_other(read, jsonl, turned):
+    calls = [ONE, TWO, THREE, said("two again", "d", "a"), said("on", "e", "d")]
+    got = read(jsonl(*(reversed(calls) if turned else calls)), "calls.jsonl", FORMAT)
+    branch = ["one", "answer a", "two again", "answer d", "on", "answer e"]
+    assert words(got) == ([branch, WHOLE] if turned else [WHOLE, branch])
+    assert got.problems == []
+    assert len({trace.id for trace in got.traces}) == 2
+    assert got.report.records == 5 + 10  # lines and items; what both runs hold counts once
+
+
+def test_too_much_is_not_repeated(read, jsonl, monkeypatch):
+    monkeypatch.setattr("tracekit.ingest.readers.openai_responses.REPEATED", 250)
+    got = read(jsonl(ONE, *(said(f"{n}", f"b{n}", "a") for n in range(4))), "c.jsonl", FORMAT)
+    assert [len(trace.steps) for trace in got.traces] == [4, 4, 2, 2]
+    assert [problem.line for problem in got.problems] == [4, 5]
+    assert all("too much would be repeated" in problem.what for problem in got.problems)
+
+
+@pytest.mark.parametrize("calls", [
+    [said("one", "a", "a")],
+    [said("one", "a", "b"), said("two", "b", "a")],
+    [said("one", "a", "c"), said("two", "b", "a"), said("three", "c", "b")],
+])  # fmt: skip
+def test_calls_in_a_circle_begin_somewhere_with_a_warning(read, jsonl, calls):
+    got = read(jsonl(*calls), "calls.jsonl", FORMAT)
+    assert words(got) == [WHOLE[: 2 * len(calls)]]
+    (problem,) = got.problems
+    assert problem.severity == "warning"
+    assert "lead back to it" in problem.what
 
 
 WRAPPED = {

@@ -2,12 +2,15 @@
 
 A log of a call holds the request's `input` and the response's `output`; a batch wraps the response
 in a `body`, and a response may lie alone. Calls that name the one before them by
-`previous_response_id` are one run. Where every call repeats what came before, each is a trace of
-its own, as with `openai-chat-messages`. Items one a line, or in a list, are one conversation.
+`previous_response_id` are one run, in whatever order they lie; where several go on from one call,
+each is the run that it saw, with what they share repeated. Where every call repeats what came
+before, each is a trace of its own, as with `openai-chat-messages`. Items one a line, or in a list,
+are one conversation.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,7 +19,7 @@ import msgspec
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import add_message, first_question, is_message
-from tracekit.ingest.documents import Document, documents
+from tracekit.ingest.documents import documents
 from tracekit.ingest.meters import read_time, read_usage
 from tracekit.ingest.parts import as_text, maybe_json, read_call, read_content
 from tracekit.ingest.peek import peek
@@ -25,6 +28,8 @@ from tracekit.trace import Outcome, Raw, Task, ToolCall, Trace
 
 LOOKED = 40
 """Items that are looked at to tell the format."""
+REPEATED = 2**24
+"""Characters of calls that are repeated at most in a file, for runs that branch off others."""
 _TYPES = frozenset({"function_call", "function_call_output", "reasoning", "item_reference"})
 _PARTS = frozenset({"input_text", "output_text"})
 _ARGUMENTS = ("arguments", "input", "action", "code", "queries", "operation")
@@ -49,7 +54,7 @@ class OpenAIResponses:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per chain of calls or conversation."""
-        runs: dict[str, _Run] = {}
+        links: list[_Link] = []
         loose: _Run | None = None
         for document in documents(source):
             if isinstance(document, Problem):
@@ -58,15 +63,21 @@ class OpenAIResponses:
             value, line = document.value, document.line
             if line is not None and _call(value) is None and isinstance(value, dict):
                 source.see(line)
-                loose = loose or runs.setdefault("", _Run(source, self.name, source.default_id()))
+                loose = loose or _Run(source, self.name, source.default_id())
                 yield from loose.items([(Raw(record=line, line=line), value)])
                 continue
             several = isinstance(value, list) and any(_call(item) is not None for item in value)
             for position, one in enumerate(value if several else [value]):
                 where = f"/{position}" if several else ""
-                yield from _read_one(source, self.name, document, one, where, runs)
-        for run in dict.fromkeys(runs.values()):
-            yield run.close()
+                id = document.id(source) + where.replace("/", "-")
+                if (call := _call(one, where)) is not None:
+                    links.append(_Link(call, id, line))
+                else:
+                    yield from _conversation(_Run(source, self.name, id), one, where, line)
+        if loose is not None:
+            yield loose.close()
+        yield from _chain(links, source)
+        yield from _runs(links, source, self.name)
 
 
 class _Call(NamedTuple):
@@ -76,6 +87,36 @@ class _Call(NamedTuple):
     asked: str
     response: dict[str, Any]
     answered: str
+
+
+class _Link(msgspec.Struct, eq=False):
+    """A call in its chain."""
+
+    call: _Call
+    id: str
+    """Of the run, where the call begins one."""
+    line: int | None
+    before: _Link | None = None
+    """The call that it goes on from."""
+    after: list[_Link] = []
+    """Calls that go on from it, in the order of the file."""
+    size: int = 0
+    """Characters of the calls up to this one, where that counts."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Id of its response, and of the one that it goes on from; empty = none."""
+        request, response = self.call.request, self.call.response
+        before = request.get("previous_response_id") or response.get("previous_response_id")
+        return as_text(response.get("id")), as_text(before)
+
+    def path(self) -> list[_Link]:
+        """The calls up to this one, the first one first."""
+        found, at = [], self.before
+        while at is not None:
+            found.append(at)
+            at = at.before
+        return [*reversed(found), self]
 
 
 class _Run:
@@ -140,30 +181,83 @@ class _Run:
         self.build.steps[index] = msgspec.structs.replace(step, usage=usage, time=read_time(made))
 
 
-def _read_one(
-    source: OpenSource,
-    format: str,
-    document: Document,
-    value: Any,
-    where: str,
-    runs: dict[str, _Run],
-) -> Iterator[Problem]:
-    """A call, which may go on with a run that is known, or a list of items."""
-    id = document.id(source) + where.replace("/", "-")
-    call = _call(value, where)
-    if call is not None:
-        before = call.request.get("previous_response_id")
-        before = as_text(before or call.response.get("previous_response_id"))
-        run = runs.get(before) if before else None
-        run = run or _Run(source, format, id)
-        own = as_text(call.response.get("id")) or id
-        runs[own if own not in runs else f"{own} {id}"] = run
-        yield from run.call(call, document.line)
-    elif isinstance(value, list) and value:
-        run = runs[id] = _Run(source, format, id)
-        yield from run.items(source.records(value, where, document.line))
+def _conversation(run: _Run, value: Any, where: str, line: int | None) -> Iterator[Trace | Problem]:
+    """The run of a list of items."""
+    source = run.build.source
+    if isinstance(value, list) and value:
+        yield from run.items(source.records(value, where, line))
+        yield run.close()
     else:
-        yield source.problem(None, "this is neither a call nor a list of items", line=document.line)
+        yield source.problem(None, "this is neither a call nor a list of items", line=line)
+
+
+def _chain(links: list[_Link], source: OpenSource) -> Iterator[Problem]:
+    """Tell calls which ones come before and after them; where that cannot be, warn."""
+    known: dict[str, _Link] = {}
+    for link in links:
+        own, _ = link.names
+        known.setdefault(own, link)
+    for link in links:
+        _, before = link.names
+        link.before = known.get(before) if before else None
+        if before and link.before is None:
+            yield _doubt(source, link, "the call before this one is not in the file")
+    for link in _circular(links):
+        link.before = None
+        yield _doubt(source, link, "the calls before this one lead back to it")
+    for link in links:
+        if link.before is not None:
+            link.before.after.append(link)
+
+
+def _circular(links: list[_Link]) -> Iterator[_Link]:
+    """One call of every circle, which the caller cuts there."""
+    done: set[_Link] = set()
+    for link in links:
+        walked: set[_Link] = set()
+        at: _Link | None = link
+        while at is not None and at not in done:
+            done.add(at)
+            walked.add(at)
+            at = at.before
+        if at in walked:
+            yield at
+
+
+def _doubt(source: OpenSource, link: _Link, what: str) -> Problem:
+    do = "put all calls of a run into one file"
+    what += ": the run begins in its middle"
+    return source.problem(None, what, severity="warning", line=link.line, do=do)
+
+
+def _runs(links: list[_Link], source: OpenSource, format: str) -> Iterator[Trace | Problem]:
+    """A run for every call that begins one, then for every call that branches off another run."""
+    branching, left = any(len(link.after) > 1 for link in links), REPEATED
+    heads = deque(link for link in links if link.before is None)
+    while heads:
+        head = heads.popleft()
+        run = _Run(source, format, head.id)
+        if head.before is not None and head.before.size <= left:
+            left -= head.before.size
+            for one in head.before.path():
+                deque(run.call(one.call, one.line), maxlen=0)  # its problems are known by now
+        elif head.before is not None:
+            yield _doubt(source, head, "too much would be repeated of the run it branches off")
+        for link in _onwards(head):
+            yield from run.call(link.call, link.line)
+            if branching:
+                sofar = 0 if link.before is None else link.before.size
+                link.size = sofar + len(as_text([link.call.request, link.call.response]))
+            heads.extend(link.after[1:])
+        yield run.close()
+
+
+def _onwards(link: _Link) -> Iterator[_Link]:
+    """A call and those that go on from it, the first one of several each time."""
+    yield link
+    while link.after:
+        link = link.after[0]
+        yield link
 
 
 def _call(value: Any, where: str = "") -> _Call | None:
