@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,20 +61,25 @@ def follow(
     if call is not None and not callable(call):
         raise UsageError(f"--on-alarm {on_alarm}: not a function")
     follower = Follower(values, rule)
-    for line in grown(path, waiting):
-        waiting.came()
-        for item in follower.take(line):
-            _tell(item, json=json, quiet=quiet)
-            if isinstance(item, Seen) and item.alarm:
-                _alarmed(item.alarm, call)
-                if not keep_going:
-                    return True
-        if follower.over:
-            break
+    for item in _items(follower, path, waiting):
+        _tell(item, json=json, quiet=quiet)
+        if isinstance(item, Seen) and item.alarm:
+            _alarmed(item.alarm, call)
+            if not keep_going:
+                break
     if follower.trace is not None:
         for doubt in doubts(follower.trace, values):
             note(f"warning: {doubt}", quiet=quiet)
     return follower.alarm is not None
+
+
+def _items(follower: Follower, path: Path, waiting: Waiting) -> Iterator[Seen | Problem]:
+    """What comes in, until the run is over or nothing comes any more."""
+    for line in grown(path, waiting):
+        waiting.came()
+        yield from follower.take(line)
+        if follower.over:
+            return
 
 
 def _tell(item: Seen | Problem, *, json: bool, quiet: bool) -> None:

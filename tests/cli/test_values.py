@@ -142,6 +142,7 @@ def test_an_alarm_ends_it_and_calls(run, toy, tmp_path):
     assert [bool(line["alarm"]) for line in lines] == [False, False, True]
     assert lines[-1]["alarm"]["reason"] == "0.58 is below 0.6"
     assert (tmp_path / "called.txt").read_text() == "r1 2\n"
+    assert "only a toy" in done.err  # whoever is called should know how much it means
     on = run(*follow, "--keep-going")
     assert (on.code, on.out.count("\n")) == (1, 5)
     assert "ALARM after step 2 (A)" in on.err

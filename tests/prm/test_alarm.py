@@ -131,6 +131,17 @@ def test_a_change_of_the_past_is_taken_in_and_not_shown_again():
     assert follower.trace.steps[0].content == "0.3"
 
 
+def test_a_change_of_the_past_raises_the_alarm_once():
+    follower = Follower(Given(), Rule())
+    fed(follower, HEAD, line(steps=(step(0),)), line(steps=(step(1),)))
+    (seen,) = fed(follower, line(steps=(step(0, 0.05),)))
+    assert seen.alarm == follower.alarm
+    assert (seen.step.index, seen.alarm.value) == (0, 0.05)
+    more = fed(follower, line(steps=(step(0),)), *(line(steps=(step(n),)) for n in range(2, 6)))
+    assert [each.alarm for each in more] == [None] * 4  # step 3 would have raised it
+    assert follower.alarm == seen.alarm
+
+
 def test_a_broken_line_is_a_problem_and_the_run_goes_on():
     follower = Follower(Given(), Rule())
     found = fed(
@@ -157,7 +168,7 @@ def test_a_file_that_grows(tmp_path):
             stream.write(pieces.pop(0))
         return True
 
-    assert list(grown(path, wait)) == [b"one", b"two", b"three", b"four", b"unfinished"]
+    assert list(grown(path, wait)) == [b"one", b"two", b"three", b"four", b"unfinished", b"rest"]
 
 
 def test_a_file_that_shrinks_or_is_not_there(tmp_path):

@@ -115,7 +115,8 @@ class Follower:
     """A journal (`tracekit.ingest.journal`) that is read while it is written.
 
     A step is scored when it is finished. A change of the task, of the roster or of an earlier step
-    makes the values anew from the first step on; what was shown stays as it was.
+    makes the values anew from the first step on; what was shown stays as it was, and a step is
+    given once more only where it now raises the alarm.
     """
 
     def __init__(self, values: ValueFunction, rule: Rule) -> None:
@@ -170,9 +171,8 @@ class Follower:
         if again:
             self._watch = Watch(self._values, self._rule, self._trace)
             self._taken = {index: self._steps[index] for index in self._taken}
-            for step in self._taken.values():
-                self._watch.take(step)
-            self.alarm = self.alarm or self._watch.alarm
+            again_seen = [self._once(self._watch.take(step)) for step in self._taken.values()]
+            yield from (seen for seen in again_seen if seen.alarm)
         assert self._watch is not None
         last = max(self._taken, default=-1)
         for index in sorted(index for index in self._steps if index > last):
@@ -180,13 +180,20 @@ class Follower:
             if step.extra.get("unfinished") and not self.over:
                 return
             self._taken[index] = step
-            seen = self._watch.take(step)
-            self.alarm = self.alarm or seen.alarm
-            yield seen
+            yield self._once(self._watch.take(step))
+
+    def _once(self, seen: Seen) -> Seen:
+        """The same without its alarm where the run has had one."""
+        if seen.alarm is None or self.alarm is not None:
+            return Seen(seen.step, seen.value)
+        self.alarm = seen.alarm
+        return seen
 
 
 def grown(path: Path, wait: Callable[[], bool]) -> Iterator[bytes]:
     """Lines of a file as they are finished; `wait` is asked when there is none, False ends it.
+
+    What stands after the last line break is given at the end.
 
     Raises `InputError` for a file that cannot be read, gets shorter, or has an endless line.
     """
@@ -203,6 +210,7 @@ def grown(path: Path, wait: Callable[[], bool]) -> Iterator[bytes]:
                 if len(rest) > LONGEST:
                     raise InputError(f"{path}: a line is longer than {LONGEST:,} bytes")
                 if not piece and not wait():
-                    return
+                    break
+            yield from (line for line in (rest,) if line.strip())
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
