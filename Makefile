@@ -8,6 +8,7 @@ CASES ?= 22000
 FAILURES ?= 50000
 INJECTED ?= 5000
 COMPACT ?=
+TRACER ?= out/tracer
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --constraint constraints.txt --no-build-isolation --editable
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types build docs fuzz train-linear train-compact train-prm dataset-injected lock clean
+.PHONY: help demo test lint types build docs fuzz train-linear train-compact train-prm train-tracer dataset-injected lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +59,10 @@ train-compact: $(VENV)/.dev ## refit compact in place, or in COMPACT=DIR, from $
 train-prm: $(VENV)/.dev ## refit prm from $TRACEKIT_DATA and runs of the sandbox
 	@: "$${TRACEKIT_DATA:?is not set}"
 	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.prm.ship --data "$$TRACEKIT_DATA"
+
+train-tracer: $(VENV)/.dev ## a generative tracer from nothing in TRACER=out/tracer; wants a GPU, injection half an hour before
+	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n 20000 --natural --no-leaks --seed 7 -o datasets/injected-20000
+	$(BIN)/tracekit train tracer datasets/injected-20000 --recipe models/recipes/scratch.yaml -o $(TRACER)
 
 dataset-injected: $(VENV)/.dev ## 50,000 failures with known causes in datasets/injected; 20 minutes (FAILURES=50000)
 	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n $(FAILURES) -o datasets/injected

@@ -4,7 +4,7 @@
     python benchmarks/tracer_stages.py prepare --data out/injected --out out/stages
     python benchmarks/tracer_stages.py pages --out out/stages --workers 8
     python benchmarks/tracer_stages.py run --out out/stages --recipe models/recipes/scratch.yaml
-    python benchmarks/tracer_stages.py report --out out/stages
+    python benchmarks/tracer_stages_report.py table --out out/stages
 
 One base is trained; then, for every seed, four arms: `sft` (stopped at its validation optimum),
 `grpo` from there, and two controls from there too. `continued` goes on with supervised training for
@@ -15,8 +15,7 @@ share the data, the split and the choice of weights by held-out questions.
 Three sets of failures that no stage has seen, base and tokenizer included: other questions in
 systems like those of training; the topology and the family of tasks named below, which are left out
 of training altogether. Answers are written greedily and read strictly; nothing is constrained, so
-that an answer that cannot be read is seen, and counts as wrong. Intervals draw whole questions, with
-all seeds of a case together.
+that an answer that cannot be read is seen, and counts as wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ import random
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -36,20 +34,20 @@ from typing import Any
 
 import msgspec
 import torch
+from tracer_stages_report import ARMS, SETS, samples_of
 
 from tracekit.analyzers.judges.shown import Shown
 from tracekit.analyzers.tracer.prompt import whole
 from tracekit.eval.benchmarks.injected import place
 from tracekit.folds import question_key
 from tracekit.ingest.pipeline import load
-from tracekit.stats import bootstrap
 from tracekit.store import read_traces, write_traces
 from tracekit.trace import Trace
 from tracekit_models.tracer import grpo, sft
 from tracekit_models.tracer.base import named, pretrain, tokenizer, words_of
 from tracekit_models.tracer.data import Sample, chosen, ordered, samples, split
 from tracekit_models.tracer.draw import by_graph
-from tracekit_models.tracer.evaluate import Scored, score
+from tracekit_models.tracer.evaluate import score
 from tracekit_models.tracer.local import Local
 from tracekit_models.tracer.recipe import Recipe, Scratch, read
 from tracekit_models.tracer.rejection import accepted
@@ -61,8 +59,6 @@ HELD_OUT = 0.15
 """Share of the questions that are kept for the first set."""
 CASES = 700
 """Most failures of each set."""
-SETS = ("questions", "topology", "family")
-ARMS = ("sft", "continued", "rejection", "grpo")
 VALIDATION = (256, 32)
 """Held-out runs that supervised training and training on rewards stop by."""
 
@@ -86,7 +82,7 @@ def prepare(given: argparse.Namespace) -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     _words(given, parts["train"])
     for name, runs in parts.items():
-        labelled = [trace for trace in runs if chosen(trace)]
+        labelled = [trace for trace in runs if trace.failed and chosen(trace)]
         random.Random(1).shuffle(labelled)
         kept = runs if name == "train" else labelled
         print(name, len(labelled), write_traces(kept, given.out / f"{name}.jsonl.gz"))
@@ -124,11 +120,6 @@ def _words(given: argparse.Namespace, train: Sequence[Trace]) -> None:
 def _recipe(given: argparse.Namespace, seed: int = 0) -> Recipe:
     recipe = read(given.recipe, seed=seed)
     return _tiny(recipe) if given.tiny else recipe
-
-
-def _read(path: Path) -> list[Sample]:
-    decoder = msgspec.json.Decoder(Sample)
-    return [decoder.decode(line) for line in path.read_bytes().splitlines()]
 
 
 def run(given: argparse.Namespace) -> None:
@@ -271,7 +262,7 @@ class Work:
         model, words = self._model(folder)
         writer = self._writer(model, words, 0.0)
         for name in SETS:
-            pages = _read(self.root / f"{name}-pages.jsonl")
+            pages = samples_of(self.root / f"{name}-pages.jsonl")
             found = score(writer, pages, self.recipe.seed)
             lines = b"".join(msgspec.json.encode(one) + b"\n" for one in found)
             (self.out / f"{arm}-{name}.jsonl").write_bytes(lines)
@@ -314,7 +305,7 @@ class Work:
 
     def _samples(self) -> tuple[list[Sample], list[Sample]]:
         train, held = split(
-            _read(self.root / "train-pages.jsonl"), self.recipe.held_out, self.recipe.seed
+            samples_of(self.root / "train-pages.jsonl"), self.recipe.held_out, self.recipe.seed
         )
         random.Random(self.recipe.seed).shuffle(held)
         return train, held
@@ -336,60 +327,12 @@ def _tiny(recipe: Any) -> Any:
     )  # fmt: skip
 
 
-def report(given: argparse.Namespace) -> None:
-    """The table: shares over seeds with intervals, and each arm's difference from `grpo`."""
-    print("| set | arm | agent % | step % | both % | valid % | both: grpo minus this |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for name in SETS:
-        arms = {arm: _scored(given.out, arm, name) for arm in ARMS}
-        arms = {arm: found for arm, found in arms.items() if found}
-        for arm, found in arms.items():
-            cells = [_share(found, part) for part in ("agent", "step", "both", "valid")]
-            if arm == "grpo" or "grpo" not in arms:
-                cells.append("")
-            else:
-                cells.append(_gap(arms["grpo"], found))
-            print(f"| {name} | {arm} | " + " | ".join(cells) + " |")
-
-
-Scores = list[tuple[str, dict[str, float]]]
-"""By case: its question, and the mean over seeds of what is asked."""
-
-
-def _scored(out: Path, arm: str, name: str) -> Scores:
-    seeds = [
-        [msgspec.json.decode(line, type=Scored) for line in path.read_bytes().splitlines()]
-        for path in sorted(out.glob(f"seed*/{arm}-{name}.jsonl"))
-    ]
-    found: Scores = []
-    for answers in zip(*seeds, strict=True):
-        parts: dict[str, list[float]] = defaultdict(list)
-        for one in answers:
-            values = {"agent": one.agent, "step": one.step, "both": one.joint, "valid": one.valid}
-            for part, value in values.items():
-                parts[part].append(value)
-        means = {part: sum(values) / len(values) for part, values in parts.items()}
-        found.append((answers[0].question, means))
-    return found
-
-
-def _share(found: Scores, part: str) -> str:
-    share = bootstrap([means[part] for _, means in found], [question for question, _ in found])
-    return f"{100 * share.value:.1f} ({100 * share.low:.1f} to {100 * share.high:.1f})"
-
-
-def _gap(first: Scores, second: Scores) -> str:
-    values = [a["both"] - b["both"] for (_, a), (_, b) in zip(first, second, strict=True)]
-    gap = bootstrap(values, [question for question, _ in first])
-    return f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
-
-
 def main() -> None:
     """Run one part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = parser.add_subparsers(required=True)
     actions: dict[str, Callable[[argparse.Namespace], None]] = {
-        "prepare": prepare, "pages": pages, "run": run, "stage": stage, "report": report,
+        "prepare": prepare, "pages": pages, "run": run, "stage": stage,
     }  # fmt: skip
     for name, action in actions.items():
         part = parts.add_parser(name, help=(action.__doc__ or "").splitlines()[0])
@@ -406,9 +349,8 @@ def main() -> None:
         if name == "pages":
             part.add_argument("--workers", type=int, default=2, help="processes")
             part.add_argument("--cases", type=int, default=CASES, help="most failures of a set")
-        if name != "report":
-            part.add_argument("--recipe", type=Path, default=Path("models/recipes/scratch.yaml"))
-            part.add_argument("--tiny", action="store_true", help="a toy on the CPU: does it run?")
+        part.add_argument("--recipe", type=Path, default=Path("models/recipes/scratch.yaml"))
+        part.add_argument("--tiny", action="store_true", help="a toy on the CPU: does it run?")
         if name == "run":
             part.add_argument("--seeds", type=int, default=3)
             part.add_argument("--gpus", type=int, default=1)

@@ -48,7 +48,7 @@ def samples(
     with_answer: bool = False,
     skipped: Callable[[Trace, str], None] = lambda _, __: None,
 ) -> Iterator[Sample]:
-    """The runs with a labelled step, without their labels.
+    """The runs with a labelled step, without their labels; none that succeeded all the same.
 
     `skipped` is told of those whose step does not fit into the budget, and why.
 
@@ -57,6 +57,8 @@ def samples(
     """
     for trace in traces:
         label = chosen(trace)
+        if trace.failed is False:  # struck by a fault, which decided nothing
+            continue
         if label is None or label.step is None or not 0 <= label.step < len(trace.steps):
             continue
         blind = msgspec.structs.replace(trace, labels=(), extra={})
