@@ -26,7 +26,7 @@ from transformers import (
     set_seed,
 )
 
-from tracekit_models.tracer.loop import processes
+from tracekit_models.tracer.loop import board, processes
 from tracekit_models.tracer.recipe import Scratch
 
 END, PAD, START, STOP = "<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
@@ -186,7 +186,9 @@ def pretrain(
         seed=seed,
         **more,
     )
-    trainer = Trainer(model=model, args=arguments, train_dataset=Blocks(found))
+    trainer = Trainer(
+        model=model, args=arguments, train_dataset=Blocks(found), callbacks=board(out)
+    )
     trainer.train(resume_from_checkpoint=bool(list(work.glob("checkpoint-*"))))
     trainer.save_model(str(out))
     if trainer.is_world_process_zero():

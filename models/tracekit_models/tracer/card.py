@@ -5,17 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from tracekit.analyzers.tracer.analyzer import DEFAULTS
+from tracekit.analyzers.tracer.trained import FILE, write
 from tracekit.metrics import chance
 from tracekit.stats import Estimate
 from tracekit.trace import Label, Trace
 from tracekit.version import __version__
 from tracekit_models.tracer.evaluate import Figures, figures, score
 from tracekit_models.tracer.local import load
+from tracekit_models.tracer.recipe import asked
 from tracekit_models.tracer.train import Made, held_out
 
 FINAL = "final"
@@ -39,13 +40,9 @@ def finish(made: Made, traces: Sequence[Trace], out: Path, *, licence: str | Non
     """Score the last stage on held-out questions, and put it into a folder with its card."""
     last = out / made.stages[-1]
     recipe = made.recipe
-    settings: dict[str, Any] = {
-        **DEFAULTS,
-        "model": str(last),
-        "budget": recipe.prompt.budget,
-        "max_tokens": recipe.grpo.completion if recipe.grpo else DEFAULTS["max_tokens"],
-    }
-    writer = load(str(last), settings)
+    if not (last / FILE).is_file():  # a base alone is trained on no prompt
+        write(asked(recipe), last)
+    writer = load(str(last), {**DEFAULTS, "model": str(last)})
     held = held_out(recipe, traces, writer.count)
     by_chance = [
         chance(one.trace, Label("decisive", agent=one.agent, step=one.step)) for one in held

@@ -18,7 +18,7 @@ from tracekit_models.tracer import rewards
 from tracekit_models.tracer.clip import ShrinkingClip
 from tracekit_models.tracer.data import Sample, grpo_row, ordered
 from tracekit_models.tracer.draw import by_graph
-from tracekit_models.tracer.loop import adapter, common, finish, resumable
+from tracekit_models.tracer.loop import adapter, board, common, finish, resumable
 from tracekit_models.tracer.recipe import Grpo, Recipe
 
 Completions = list[list[dict[str, str]]]
@@ -42,6 +42,8 @@ def train(
         return out
     work = out / "work"
     trainer = trainer_of(recipe, model, words, train, held, work, **more)
+    for callback in board(out):
+        trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=resumable(work))
     return finish(trainer, recipe, words, out)
 

@@ -16,6 +16,7 @@ from transformers import (
     set_seed,
 )
 
+from tracekit.analyzers.tracer.trained import FILE, Trained, read, settled
 from tracekit.analyzers.tracer.writing import Wanted, Written
 from tracekit.llm.errors import TruncatedAnswer
 from tracekit_models.tracer.base import named
@@ -31,12 +32,22 @@ class Local:
         words: PreTrainedTokenizerBase,
         settings: dict[str, Any],
         id: str,
+        trained: Trained | None = None,
     ) -> None:
         self.id = id
+        self.trained = trained
         self._model = model.eval()
         self._words = words
         self._words.padding_side = "left"
-        self._settings = settings
+        self.settings = settings
+        """Of them `batch`, `constrained`, `temperature` and `max_tokens` count here."""
+
+    @property
+    def room(self) -> int | None:
+        """Positions of the model less those of the chat's marks; None = it names no limit."""
+        most = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        empty = [{"role": role, "content": ""} for role in ("system", "user")]
+        return None if most is None else int(most) - self.count(self._chat(empty))
 
     def count(self, text: str) -> int:
         """Tokens of a text."""
@@ -47,7 +58,7 @@ class Local:
         prompts = [self._prompt(each) for each in wanted]
         order = sorted(range(len(wanted)), key=lambda at: (-len(prompts[at]), at))
         found: dict[int, Written] = {}
-        size = self._settings["batch"]
+        size = self.settings["batch"]
         for start in range(0, len(order), size):
             places = order[start : start + size]
             texts = self._batch([prompts[at] for at in places], [wanted[at] for at in places])
@@ -55,13 +66,15 @@ class Local:
         return [found[at] for at in range(len(wanted))]
 
     def _prompt(self, wanted: Wanted) -> str:
-        talk = [{"role": role, "content": text} for role, text in wanted.page.messages]
+        return self._chat([{"role": role, "content": text} for role, text in wanted.page.messages])
+
+    def _chat(self, talk: list[dict[str, str]]) -> str:
         return str(
             self._words.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
         )
 
     def _batch(self, prompts: Sequence[str], wanted: Sequence[Wanted]) -> list[Written]:
-        how = self._settings
+        how = self.settings
         read = self._words(
             list(prompts), return_tensors="pt", padding=True, add_special_tokens=False
         )
@@ -103,23 +116,42 @@ class Local:
         text = str(self._words.decode(kept, skip_special_tokens=False))
         tokens = prompt + len(kept)
         if not len(end):
-            limit = self._settings["max_tokens"]
+            limit = self.settings["max_tokens"]
             error = TruncatedAnswer(f"the answer is longer than {limit} tokens", raw=text)
             return Written(text, tokens, error=error)
         return Written(text, tokens)
 
 
 def load(name: str, settings: dict[str, Any]) -> Local:
-    """The model of a folder, or of `owner/name[@revision]` on the Hub; adapters go on their base."""
+    """The model of a folder, or of `owner/name[@revision]` on the Hub; adapters go on their base.
+
+    What `settings` leave open is as the model was trained (`tracekit.analyzers.tracer.trained`).
+    """
     folder = Path(name)
     repo, _, revision = name.partition("@")
     if folder.is_dir():
         model, words = named(name, _precision(), device=_device())
         id = weights(folder)
+        trained = read(folder / FILE) if (folder / FILE).exists() else None
     else:
         model, words = named(repo, _precision(), revision or None, device=_device())
-        id = f"{repo}@{getattr(model.config, '_commit_hash', None) or revision or 'main'}"
-    return Local(model, words, settings, id)
+        commit = getattr(model.config, "_commit_hash", None) or revision or "main"
+        id = f"{repo}@{commit}"
+        trained = _on_hub(repo, commit)
+    writer = Local(model, words, settings, id, trained)
+    writer.settings = settled(settings, trained, writer.room)[0]
+    return writer
+
+
+def _on_hub(repo: str, commit: str) -> Trained | None:
+    """What the repository says of its training; None when it has no such file."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return read(Path(hf_hub_download(repo, FILE, revision=commit)))
+    except EntryNotFoundError:
+        return None
 
 
 def weights(folder: Path) -> str:

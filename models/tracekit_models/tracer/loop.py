@@ -5,21 +5,32 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.integrations.integration_utils import TensorBoardCallback
 
+from tracekit.analyzers.tracer.trained import write
 from tracekit.errors import UsageError
-from tracekit_models.tracer.recipe import Recipe
+from tracekit_models.tracer.recipe import Recipe, asked
 
 CHECKPOINTING = (
     "activation_checkpointing"  # its name from transformers 5.20 on
     if "activation_checkpointing" in TrainingArguments.__dataclass_fields__
     else "gradient_checkpointing"
 )
+LOGS = "logs"
+"""Folder for TensorBoard, beside those of the stages."""
 DONE = "DONE"
 """An empty file that says that a stage is finished."""
 
@@ -59,7 +70,7 @@ def common(recipe: Recipe, batch: int, micro: int, every: int) -> dict[str, Any]
         "save_total_limit": 2,
         "load_best_model_at_end": True,
         "logging_steps": max(1, every // 10),
-        "report_to": ["tensorboard"] if _has_tensorboard() else [],
+        "report_to": [],  # `board` does, outside of the folder of checkpoints
         "bf16": recipe.precision == "bf16",
         CHECKPOINTING: recipe.checkpointing,
         "seed": recipe.seed,
@@ -98,7 +109,7 @@ def resumable(work: Path) -> bool:
 
 
 def finish(trainer: Trainer, recipe: Recipe, words: PreTrainedTokenizerBase, out: Path) -> Path:
-    """Write the weights, the tokenizer and the curves; the checkpoints go.
+    """Write weights, tokenizer, curves, and how the model is to be asked; the checkpoints go.
 
     Weights are held in float32 while all are trained, and written in the precision of the recipe.
     """
@@ -108,6 +119,7 @@ def finish(trainer: Trainer, recipe: Recipe, words: PreTrainedTokenizerBase, out
     trainer.save_model(str(out))
     if trainer.is_world_process_zero():
         words.save_pretrained(str(out))
+        write(asked(recipe), out)
         (out / "training_args.bin").unlink(missing_ok=True)  # a pickle; the recipe says it all
         trainer.state.save_to_json(str(out / "curves.json"))
         shutil.rmtree(out / "work", ignore_errors=True)
@@ -116,7 +128,14 @@ def finish(trainer: Trainer, recipe: Recipe, words: PreTrainedTokenizerBase, out
     return out
 
 
-def _has_tensorboard() -> bool:
-    from importlib.util import find_spec
+def board(out: Path) -> list[TrainerCallback]:
+    """What writes a stage's curves for TensorBoard; nothing where that is not installed.
 
-    return find_spec("tensorboard") is not None
+    They go to `logs/STAGE` beside the stage: its own folder is published, its checkpoints go. One
+    process writes.
+    """
+    if find_spec("tensorboard") is None or int(os.environ.get("RANK", "0")):
+        return []
+    from torch.utils.tensorboard import SummaryWriter
+
+    return [TensorBoardCallback(SummaryWriter(str(out.parent / LOGS / out.name)))]

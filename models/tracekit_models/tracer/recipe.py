@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from tracekit.analyzers.tracer.prompt import ASK, SYSTEM
+from tracekit.analyzers.tracer.trained import Trained
 from tracekit.errors import InputError
 from tracekit.optional import require
 
@@ -118,6 +120,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     held_out: Share = 0.1
     """Share of the questions that training never sees and stops by."""
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+def asked(recipe: Recipe) -> Trained:
+    """How the models of a recipe are to be asked, as their folders say."""
+    return Trained(
+        recipe=recipe.name,
+        prompts=(SYSTEM.id, ASK.id),
+        budget=recipe.prompt.budget,
+        max_tokens=recipe.grpo.completion if recipe.grpo else None,
+        with_answer=recipe.prompt.with_answer,
+    )
 
 
 def read(path: Path, **changes: Any) -> Recipe:

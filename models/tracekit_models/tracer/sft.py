@@ -12,7 +12,7 @@ from trl import SFTConfig, SFTTrainer
 
 from datasets import Dataset
 from tracekit_models.tracer.data import Sample, ordered, sft_row
-from tracekit_models.tracer.loop import adapter, batches, common, finish, resumable
+from tracekit_models.tracer.loop import adapter, batches, board, common, finish, resumable
 from tracekit_models.tracer.recipe import Recipe
 
 
@@ -57,7 +57,7 @@ def train(
         eval_dataset=Dataset.from_list([sft_row(s) for s in held]),
         processing_class=words,
         peft_config=adapter(recipe, model),
-        callbacks=[EarlyStoppingCallback(how.patience)],
+        callbacks=[EarlyStoppingCallback(how.patience), *board(out)],
     )
     trainer.train(resume_from_checkpoint=resumable(work))
     return finish(trainer, recipe, words, out)

@@ -18,14 +18,14 @@ import msgspec
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tracekit.analyzers.tracer.prompt import ASK, SYSTEM, Count
+from tracekit.analyzers.tracer.prompt import Count
 from tracekit.errors import InputError
 from tracekit.folds import fingerprint
 from tracekit.ingest.pipeline import load
 from tracekit.trace import Trace
 from tracekit_models.tracer import base, grpo, sft
 from tracekit_models.tracer.data import Sample, samples, split
-from tracekit_models.tracer.recipe import Recipe, Scratch, read
+from tracekit_models.tracer.recipe import Recipe, Scratch, asked, read
 
 LEAST = 4
 """Runs with a labelled step below which nothing is trained."""
@@ -81,7 +81,7 @@ def make(
         stages.append("grpo")
     done = Made(
         recipe=recipe,
-        prompts=(SYSTEM.id, ASK.id),
+        prompts=asked(recipe).prompts,
         train=len(train),
         held_out=len(held),
         fingerprints=tuple(sorted({fingerprint(sample.trace) for sample in found})),

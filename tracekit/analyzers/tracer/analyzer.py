@@ -19,6 +19,7 @@ from tracekit.analyzers.run import abstain
 from tracekit.analyzers.tracer.answer import choices, parse
 from tracekit.analyzers.tracer.prompt import ASK, SYSTEM, Count, Page, pages, second
 from tracekit.analyzers.tracer.served import Served
+from tracekit.analyzers.tracer.trained import doubts, settled
 from tracekit.analyzers.tracer.writing import Wanted, Writer, Written
 from tracekit.analyzers.verdict import settings
 from tracekit.attribution import Attribution, Cost, Method
@@ -35,11 +36,12 @@ DEFAULTS: dict[str, Any] = {
     "model": "",
     "samples": 1,
     "temperature": 0.0,
-    "budget": 6144,
-    "max_tokens": 1024,
+    "budget": None,
+    "max_tokens": None,
     "constrained": True,
     "batch": 8,
 }
+"""`budget` and `max_tokens`: None = as the model was trained (`tracer.json` in its folder)."""
 
 
 class Tracer:
@@ -48,7 +50,8 @@ class Tracer:
     Settings: `model` (a folder, a name on the Hub, or the server's name for it), `samples` answers
     to each run with `temperature`, `budget` tokens of a prompt, `max_tokens` of an answer,
     `constrained` (the last line of an answer is kept to the roster and the steps; in this process
-    only), `batch` texts at once.
+    only), `batch` texts at once. A model that training here wrote says itself what `budget` and
+    `max_tokens` it takes; the verdict warns where it is asked otherwise than it was trained.
     """
 
     name: ClassVar[str] = "tracer"
@@ -66,16 +69,20 @@ class Tracer:
 
     def attribute_many(self, traces: Sequence[Trace], context: Context) -> list[Attribution]:
         """Verdicts on several runs, whose texts are written together."""
-        chosen = settings(context, self.name, **DEFAULTS)
-        writer = self._writer or self._opened(chosen, context)
+        given = settings(context, self.name, **DEFAULTS)
+        writer = self._writer or self._opened(given, context)
+        trained, prompts = writer.trained, (SYSTEM.id, ASK.id)
+        chosen, cut = settled(given, trained, writer.room)
+        warned = cut + doubts(trained, prompts, with_answer=context.with_answer)
         method = Method(
             name=self.name,
             version=self.version,
             model=writer.id,
             settings={
                 **{key: value for key, value in chosen.items() if key not in ("model", "batch")},
-                "prompts": [SYSTEM.id, ASK.id],
+                "prompts": list(prompts),
                 "with_answer": context.with_answer,
+                **({"recipe": trained.recipe} if trained else {}),
             },
             seed=context.seed,
         )
@@ -89,13 +96,15 @@ class Tracer:
                 said.append(abstain(trace, method, why))
                 continue
             outcomes, cost = next(works)
-            said.append(msgspec.structs.replace(verdict(trace, method, outcomes), cost=cost))
+            found = verdict(trace, method, outcomes)
+            warnings = found.warnings + warned
+            said.append(msgspec.structs.replace(found, cost=cost, warnings=warnings))
         return said
 
     def _opened(self, chosen: dict[str, Any], context: Context) -> Writer:
         """The server's model, or one of this process, loaded once."""
         if context.llm is not None:
-            return Served(context.llm, _named(chosen))
+            return Served(context.llm, settled(_named(chosen), None, None)[0])
         key = msgspec.json.encode(chosen, order="sorted")
         if key not in self._loaded:
             self._loaded = {key: _load(_named(chosen))}  # one at a time: models are large

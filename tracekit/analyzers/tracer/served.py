@@ -15,8 +15,12 @@ from tracekit.llm.tokens import estimate
 class Served:
     """Writes answers through a `Client`: its cache, budget, retries and concurrency hold here too.
 
-    The last line of an answer is not constrained: servers have no common way to ask for that.
+    The last line of an answer is not constrained: servers have no common way to ask for that. Nor do
+    they say how a model was trained, or how much it reads: settings and defaults hold.
     """
+
+    trained = None
+    room = None
 
     def __init__(self, client: Client, settings: dict[str, Any]) -> None:
         self._client = client

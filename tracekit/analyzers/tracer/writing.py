@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from tracekit.analyzers.tracer.prompt import Page
+from tracekit.analyzers.tracer.trained import Trained
 from tracekit.llm.errors import CallError
 
 
@@ -36,6 +37,16 @@ class Writer(Protocol):
 
     id: str
     """Name or hash of its weights."""
+
+    @property
+    def trained(self) -> Trained | None:
+        """How it was trained to be asked; None = it does not say."""
+        ...
+
+    @property
+    def room(self) -> int | None:
+        """Tokens that the texts of a prompt and the answer may have together; None = not known."""
+        ...
 
     def count(self, text: str) -> int:
         """Tokens of a text, or a bound on them."""
