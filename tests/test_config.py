@@ -238,6 +238,10 @@ def test_settings_are_those_of_the_method_that_is_said(capfd):
         ('llm = "http://localhost/v1"\nmodel = "m"', "judge:mast", True),
         ('llm = "http://localhost/v1"\nmodel = "m"', "linear", False),
         ('model = "w"', "linear", True),  # which method they are of, the weights say
+        ('model = "w"', None, True),
+        ('llm = "http://localhost/v1"\nmodel = "m"', None, False),  # the usual method asks nobody
+        ('llm = "http://localhost/v1"\nmodel = "m"', "tracer", True),
+        ('method = "tracer"\nmodel = "m"', "judge:mast", False),  # a folder is nothing to ask
     ],
 )
 def test_whose_model_and_settings_they_are(tmp_path, monkeypatch, said, named, kept):
@@ -245,9 +249,39 @@ def test_whose_model_and_settings_they_are(tmp_path, monkeypatch, said, named, k
     monkeypatch.chdir(tmp_path)
     command = _context("gate").command
     given = defaults.default_map("gate", command, find())
-    context = command.make_context("gate", ["x", "-m", named], default_map=given)
+    args = ["x", "-m", named] if named else ["x"]
+    context = command.make_context("gate", args, default_map=dict(given), obj=find())
     values = [context.params[name] for name in ("model", "set", "repeat")]
     assert values == ([given["model"], ["k=1"], 2] if kept else [None, (), None])
+
+
+@pytest.mark.parametrize(
+    ("said", "table", "kept"),
+    [
+        ('method = "judge:mast"\nmodel = "m"', 'method = "linear"', (None, ())),
+        ('method = "judge:mast"\nmodel = "m"', 'method = "judge:a2p"', ("m", ("k=1",))),
+        ('method = "linear"', 'method = "constant"\nset = ["step=1"]', (None, ("step=1",))),
+        ('method = "linear"', 'set = ["step=1"]', (None, ("step=1",))),
+    ],
+)
+def test_a_table_that_names_a_method_is_given_what_is_for_it(
+    tmp_path, monkeypatch, said, table, kept
+):
+    toml(tmp_path / "tracekit.toml", f"settings = {{ k = 1 }}\n{said}\n[attribute]\n{table}\n")
+    monkeypatch.chdir(tmp_path)
+    command = _context("attribute").command
+    given = defaults.default_map("attribute", command, find())
+    context = command.make_context("attribute", ["x"], default_map=given, obj=find())
+    assert (context.params["model"], tuple(context.params["set"])) == kept
+    told = {k: one.value for k, one in defaults.defaults("attribute", command, find()).items()}
+    assert (told.get("model"), tuple(told.get("set", ()))) == kept
+
+
+@pytest.mark.usefixtures("project")
+def test_a_server_and_its_model_leave_the_usual_method_alone(tmp_path, capfd):
+    said = 'logs = ["logs/ag2"]\nllm = "http://localhost:9/v1"\nmodel = "gpt"\n'
+    toml(tmp_path / "tracekit.toml", said)
+    assert {line["method"]["name"] for line in lines(capfd, "attribute")} == {"compact"}
 
 
 @pytest.mark.usefixtures("project")
@@ -303,12 +337,18 @@ def test_a_file_to_follow_and_a_store_go_before_what_is_configured(tmp_path, mon
 
 
 LINES = [
-    (["score", "logs/ag2", "--below", "0.001"], {"below": 0.001, "patience": 1, "values": "prm"}),
+    (["score", "logs/ag2", "--below", "0.001"], {"values": "prm"}),
     (["rank", "logs/ag2", "--weight", "one"], {"weight": "one", "values": "prm"}),
     (["influence", "logs/ag2"], {}),
     (
         ["search", "--system", "tracekit.replay.sandbox.system:Sandbox", "-n", "1", "-m", "single"],
-        {"method": "single", "seed": 0},
+        {
+            "method": "single",
+            "seed": 0,
+            "n": 1,
+            "values": "prm",
+            "system": "tracekit.replay.sandbox.system:Sandbox",
+        },
     ),
 ]
 
@@ -319,6 +359,14 @@ def test_lines_say_what_they_were_made_with(capfd, args, held):
     told = lines(capfd, *args)
     assert told
     for line in told:
-        assert line["config"]["tracekit"] == __version__
-        assert held.items() <= line["config"].items()
-        assert {"paths", "json", "quiet", "values_"}.isdisjoint(line["config"])
+        assert line["config"] == {"tracekit": __version__, **held}
+
+
+@pytest.mark.parametrize("text", ["metod = 1", "[attribute]\ntpo = 3", "a = "])
+def test_help_needs_no_sound_configuration(tmp_path, monkeypatch, capfd, text):
+    toml(tmp_path / "tracekit.toml", text)
+    monkeypatch.chdir(tmp_path)
+    for asked in ("-h", "--help"):
+        assert entry.main(["attribute", asked]) == 0
+        assert "--outcome-from" in capfd.readouterr().out
+    assert entry.main(["attribute", "x"]) == 2

@@ -54,10 +54,18 @@ needed is missing, 130 interrupted. Data goes to stdout, everything else to stde
 `tracekit COMMAND --help` has examples."""
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
+HELP_OPTIONS = frozenset(SETTINGS["help_option_names"])
+HELP = "tracekit.help"
+"""Where the context holds whether help is asked for."""
 
 
 class Commands(TyperGroup):
     """A group that knows the names of its commands and imports one when it is asked for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Arguments as usual; whether help is asked for, of whichever command, is noted."""
+        ctx.meta[HELP] = not HELP_OPTIONS.isdisjoint(args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names, in the order of the help."""
@@ -140,5 +148,11 @@ def root(
     from tracekit_cli import defaults  # after the short answers: it loads the library
 
     if config is not None or defaults.is_configured(command):
-        found = context.obj = defaults.found(config)
-        context.default_map = {name: defaults.default_map(name, command, found)}
+        from tracekit.errors import UsageError
+
+        try:
+            found = context.obj = defaults.found(config)
+            context.default_map = {name: defaults.default_map(name, command, found)}
+        except UsageError:
+            if not context.meta[HELP]:  # help is there when the configuration is not sound, too
+                raise

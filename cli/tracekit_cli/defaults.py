@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tracekit import config as files
+from tracekit.analyzers.run import is_for
 from tracekit.config import Config, Found
 
 OWN = frozenset({"gate", "eval"})
@@ -16,6 +17,10 @@ ASKING = frozenset({"debug", "eval"})
 """Commands to which `model` and `settings` are those of a model that is asked, or nothing."""
 VALUING = frozenset({"rank", "score", "search"})
 """Commands whose model is that of a value function."""
+JUDGING = frozenset({"attribute", "export", "gate", "retry"})
+"""Commands whose method is given what is said for it, or for others like it."""
+OF_METHOD = frozenset({"model", "repeat", "set"})
+"""What is said for a method."""
 SAME = (
     "format", "outcome_from", "with_answer", "method", "model", "seed", "system", "llm", "key_env",
     "repeat", "concurrency", "timeout", "retries", "max_tokens_total", "max_cost", "price", "cache",
@@ -55,11 +60,25 @@ def is_configured(command: Any) -> bool:
     )
 
 
+def leave_to(context: Any, method: str | None) -> None:
+    """Take out of a command's defaults what is meant for another method than the one it runs.
+
+    `method` is that of the command line, or of the configuration; None = neither names one.
+    """
+    top = context
+    while top.parent is not None and top.parent.parent is not None:
+        top = top.parent
+    if isinstance(top.obj, Found):
+        said = _everything(str(top.info_name), context.command, top.obj)
+        for option in said.keys() - _meant(said, top.obj.config, method).keys():
+            context.default_map.pop(option, None)
+
+
 def default_map(name: str, command: Any, found: Found) -> dict[str, Any]:
     """Defaults of a command as typer wants them: by option, or by the command within a group."""
     if inner := getattr(command, "commands", None):
         return {member: default_map(name, one, found) for member, one in inner.items()}
-    return {option: said.value for option, said in defaults(name, command, found).items()}
+    return {option: said.value for option, said in _everything(name, command, found).items()}
 
 
 def defaults(name: str, command: Any, found: Found) -> dict[str, Default]:
@@ -67,6 +86,12 @@ def defaults(name: str, command: Any, found: Found) -> dict[str, Default]:
 
     Raises `UsageError` for a key in the command's table that is none of its options.
     """
+    said = _everything(name, command, found)
+    return _meant(said, found.config) if name in JUDGING else said
+
+
+def _everything(name: str, command: Any, found: Found) -> dict[str, Default]:
+    """The same, with what is meant for another method than the command's."""
     config = found.config
     said = _shared(config)
     if name in VALUING:
@@ -78,6 +103,27 @@ def defaults(name: str, command: Any, found: Found) -> dict[str, Default]:
     options = {option.name for option in command.params}
     kept = {k: v for k, v in said.items() if k in options and v.value not in (None, [], "")}
     return kept | _table(name, command, found)
+
+
+def _meant(
+    said: dict[str, Default], config: Config, method: str | None = None
+) -> dict[str, Default]:
+    """What of it is meant for the method; None = as said.
+
+    In a command's own table it is for the method that the command has by itself, elsewhere for that
+    of every command.
+    """
+    own = said["method"].value if "method" in said else None
+    served = "llm" in said
+
+    def fits(option: str, key: str) -> bool:
+        if option not in OF_METHOD:
+            return True
+        if "." in key:
+            return own is None or is_for(method or own, own, served=served)
+        return is_for(method or own, config.method, served=served)
+
+    return {option: one for option, one in said.items() if fits(option, one.key)}
 
 
 def _shared(config: Config) -> dict[str, Default]:

@@ -12,31 +12,41 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 import typer
 
-from tracekit.analyzers.run import ASKING, DEFAULT, abstain, choose, is_like
+from tracekit.analyzers.run import DEFAULT, abstain, choose, may_ask
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
-from tracekit.errors import SchemaError
+from tracekit.errors import SchemaError, UsageError
 from tracekit.ingest.outcomes import outcomes_from
 from tracekit.ingest.redact import Redaction, Redactor, redactor_for
 from tracekit.ingest.sniff import reader_of
 from tracekit.ingest.sources import Limits
+from tracekit.llm.terms import asked_for
 from tracekit.protocols import Analyzer
 from tracekit.trace import Trace
 from tracekit.version import __version__
-from tracekit_cli import calls, options
+from tracekit_cli import calls, defaults, options
 from tracekit_cli.means import Means, check, opened
+from tracekit_cli.resolved import kept
 from tracekit_cli.settings import parse_settings
 from tracekit_cli.verdicts import Request, Verdicts
+
+TO_JUDGE = ("method", "model", "set", "repeat", "corpus", "system", "llm", "replay")
+"""Options of which verdicts that were made before need none."""
 
 
 def _with_its_settings(context: typer.Context, method: str | None) -> str | None:
     """Model and settings of the configuration are those of its method, and of others like it."""
-    said = context.default_map or {}
-    usual = said.get("method") or (ASKING if said.get("llm") else None)
-    if method and usual and not is_like(method, usual):
-        for name in ("model", "repeat", "set"):
-            said.pop(name, None)
+    if isinstance(context.default_map, dict):
+        defaults.leave_to(context, method)
     return method
+
+
+def _instead_of_a_method(context: typer.Context, file: str | None) -> str | None:
+    """Verdicts that were made before need nothing of what the configuration says of a method."""
+    if file is not None and context.default_map:
+        for name in TO_JUDGE:
+            context.default_map.pop(name, None)
+    return file
 
 
 MethodOption = Annotated[
@@ -81,6 +91,8 @@ VerdictsOption = Annotated[
         "--verdicts",
         metavar="FILE",
         help="Take verdicts that `tracekit attribute --json` printed, and attribute nothing.",
+        callback=_instead_of_a_method,
+        is_eager=True,
     ),
 ]
 
@@ -114,19 +126,17 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     quiet: bool = False
 
 
-def resolved(asked: Asked, reading: Reading, method: str) -> dict[str, Any]:
-    """What the verdicts depend on, to be kept with them: defaults and files included."""
-    found: dict[str, Any] = {"tracekit": __version__, **msgspec.to_builtins(asked, enc_hook=str)}
-    found |= {
-        "paths": list(reading.paths),
-        "verdicts": reading.verdicts,
-        "method": None if reading.verdicts else method,
-        "all": reading.all,
-        "redact": reading.redaction,
-    }
-    found |= found.pop("calls")
-    clean = redactor_for(reading.redaction)  # not that of the runs, which counts what they hold
-    return clean.value(found) if clean else found
+def configuration(asked: Asked, reading: Reading, method: Analyzer) -> dict[str, Any]:
+    """What the verdicts depend on, to be kept with them."""
+    said: dict[str, Any] = {"tracekit": __version__, "verdicts": reading.verdicts}
+    told = msgspec.to_builtins(asked, enc_hook=str)
+    server = told.pop("calls")
+    if reading.verdicts:  # who made them, and with what, they say themselves
+        said |= {name: told[name] for name in ("outcome_from", "format")}
+    else:
+        said |= told | {"method": method.name}
+        said |= server if may_ask(method) else {}
+    return kept({**said, "all": reading.all, "redact": reading.redaction}, reading.redaction)
 
 
 class Made:
@@ -159,6 +169,7 @@ class Made:
 
     def _clean(self, verdict: Attribution) -> Attribution:
         """The verdict without the secrets that it quotes: the run had them when it was made."""
+        verdict = msgspec.structs.replace(verdict, config=kept(verdict.config))
         if self._redactor is None:
             return verdict
         clean = [
@@ -167,8 +178,7 @@ class Made:
             )
             for suspect in verdict.suspects
         ]
-        config = self._redactor.value(verdict.config)
-        return msgspec.structs.replace(verdict, suspects=tuple(clean), config=config)
+        return msgspec.structs.replace(verdict, suspects=tuple(clean))
 
 
 @contextmanager
@@ -185,7 +195,7 @@ def judging(asked: Asked, reading: Reading) -> Iterator[Verdicts]:
         corpus=tuple(asked.corpus or ()),
         system=asked.system,
         calls=asked.calls,
-        model=str(given.get("model", "")),
+        model=asked_for(given),
     )
     check(analyzer, means)
     context = Context(seed=asked.seed, with_answer=asked.with_answer, settings=given)
@@ -202,7 +212,7 @@ def judging(asked: Asked, reading: Reading) -> Iterator[Verdicts]:
                 all=reading.all,
                 redactor=redactor,
                 concurrency=asked.calls.concurrency,
-                config=resolved(asked, reading, analyzer.name),
+                config=configuration(asked, reading, analyzer),
                 quiet=reading.quiet,
             )
         )
@@ -213,5 +223,8 @@ def _chosen(
 ) -> tuple[Analyzer, dict[str, Any]]:
     """The method, or the verdicts that stand in for one; and the settings that follow."""
     if reading.verdicts:
+        given = {**msgspec.structs.asdict(asked), **msgspec.structs.asdict(asked.calls)}
+        if idle := [f"--{name}" for name in TO_JUDGE if given[name]]:
+            raise UsageError(f"--verdicts are made already: nothing is left for {', '.join(idle)}")
         return Made(reading.verdicts, redactor), {}
     return choose(asked.method, asked.model)

@@ -28,11 +28,6 @@ from tracekit_cli.progress import bar
 
 Pair = tuple[Trace, Attribution]
 
-UNSAID = frozenset(
-    {"paths", "key_env", "concurrency", "timeout", "retries", "cache", "record", "replay"}
-)
-"""What is not said with each verdict: where files lie, and how answers travel."""
-
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What to attribute, and how."""
@@ -69,11 +64,6 @@ class Verdicts:
         """Explained runs with their verdicts, kept for tables and reports."""
         formats = [request.format] if request.format else None
         self._failures: list[Problem] = []
-        self._config = {
-            name: value
-            for name, value in request.config.items()
-            if name not in UNSAID and value not in (None, "", [])
-        }
         self._ingest = Ingest(request.paths, formats=formats, limits=request.limits)
         self._others = Ingest(request.corpus, formats=formats, limits=request.limits)
 
@@ -154,7 +144,7 @@ class Verdicts:
 
     def _signed(self, verdict: Attribution) -> Attribution:
         """The verdict with what it was made with; one that was made before knows it."""
-        config = verdict.config or self._config
+        config = verdict.config or self.request.config
         return msgspec.structs.replace(verdict, config=config)
 
     def print_lines(self, *, top: int | None, keep: bool) -> None:

@@ -1,7 +1,9 @@
 """`tracekit gate` and `tracekit export verdicts` as commands: codes, files, streams."""
 
 import json
+import shutil
 import socket
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -67,8 +69,10 @@ def test_files_are_there_though_the_gate_fails(gate, tmp_path):
     assert "museum-hours" in (tmp_path / "t.html").read_text()
 
 
-def test_verdicts_say_what_they_were_made_with(run, gate, logs, outcomes, tmp_path):
+def test_verdicts_say_what_they_were_made_with(run, logs, outcomes, tmp_path, monkeypatch):
     """In every line, whatever becomes of the file: through a gate, and in each format."""
+    monkeypatch.chdir(tmp_path)
+    outcomes = shutil.copy(outcomes, tmp_path)
     said = ("-m", "constant", "--set", "step=1", "--seed", 3, "--outcome-from", outcomes)
     made = tmp_path / "verdicts.jsonl"
     made.write_text(run("attribute", logs, *said, "--json", "-q").out)
@@ -77,16 +81,77 @@ def test_verdicts_say_what_they_were_made_with(run, gate, logs, outcomes, tmp_pa
     assert {line["config"] == config for line in lines} == {True}
     assert config == {
         "tracekit": __version__, "method": "constant", "set": ["step=1"], "seed": 3,
-        "with_answer": False, "outcome_from": str(outcomes), "all": False, "redact": "none",
+        "outcome_from": "outcomes.csv", "redact": "none",
     }  # fmt: skip
-    decided = json.loads(gate("--verdicts", made, "--json").out)["config"]
-    assert decided["made"] == config
-    assert (decided["method"], decided["verdicts"]) == (None, str(made))
-    assert {"max_tokens_total", "cache", "concurrency", "format"} <= decided.keys()
+    known = (logs, "--outcome-from", outcomes, "--verdicts", made)
+    assert json.loads(run("gate", *known, "--json").out)["config"] == {
+        "tracekit": __version__, "verdicts": "verdicts.jsonl", "outcome_from": "outcomes.csv",
+        "redact": "secrets", "fail_on": ["any-failure"], "made": config,
+    }  # fmt: skip
     export = ("export", "verdicts", logs, "--outcome-from", outcomes, "--verdicts", made, "--to")
     assert json.loads(run(*export, "sarif").out)["runs"][0]["properties"]["config"] == config
     for name in FORMATS:
-        assert str(outcomes) in run(*export, name).out, name
+        assert "outcomes.csv" in run(*export, name).out, name
+
+
+def test_the_configuration_is_the_same_in_every_checkout(
+    run, logs, outcomes, tmp_path, monkeypatch
+):
+    """Where logs lie and how answers travel is nobody's business, nor is what nobody asked for."""
+    made = []
+    for n, more in enumerate((("--retries", 1), ("--concurrency", 3, "--llm", "http://h/v1"))):
+        folder = tmp_path / f"checkout-{n}"
+        shutil.copytree(logs, folder / "logs")
+        shutil.copy(outcomes, folder / "o.csv")
+        monkeypatch.chdir(folder)
+        place = folder if n else Path()
+        run("gate", "logs", "--outcome-from", place / "o.csv", "-m", "linear", *more, "--baseline",
+            place / "b.json", "--accept", "--sarif", "s.sarif", "--junit", folder / "j.xml")  # fmt: skip
+        made.append([(folder / name).read_bytes() for name in ("b.json", "s.sarif", "j.xml")])
+    assert made[0] == made[1]
+    assert json.loads(made[0][0])["config"] == {
+        "tracekit": __version__, "method": "linear", "seed": 0, "outcome_from": "o.csv",
+        "redact": "secrets", "baseline": "b.json", "fail_on": ["any-failure"],
+    }  # fmt: skip
+
+
+def test_a_key_in_an_address_goes_nowhere(run, logs, tmp_path):
+    """Not even one that looks like none; nor one among the settings, whatever was redacted."""
+    secret, known = "the-quiet-key", "sk-proj-" + "aB3dE5fG7h" * 5
+    server = ("--llm", f"http://localhost:9/v1/{secret}", "--retries", 0)
+    asked = ("-m", "judge:all-at-once", "--set", f"model={known}", *server)
+    for method, address in ((asked, "http://localhost:9"), (("-m", "linear", *server), None)):
+        lines = run("attribute", logs, *method, "--json", "-q").out
+        assert secret not in lines
+        configs = [json.loads(line)["config"] for line in lines.splitlines()]
+        assert configs
+        assert all(config.get("llm") == address for config in configs)
+        assert known not in json.dumps(configs)
+        base = tmp_path / "b.json"
+        args = ("gate", logs, *method, "--baseline", base, "--accept", "--no-redact", "-q")
+        run(*args, "--sarif", tmp_path / "s.sarif")
+        written = (tmp_path / "s.sarif").read_text() + (base.read_text() if base.exists() else "")
+        assert secret not in written
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["-m", "linear"], ["--model", "m"], ["--set", "a=1"], ["--llm", "http://h/v1"]],
+)
+def test_verdicts_that_are_made_are_not_made_by_another_method(
+    run, logs, tmp_path, monkeypatch, more
+):
+    made = tmp_path / "v.jsonl"
+    made.write_text("")
+    for command in (["gate"], ["export", "verdicts"]):
+        args = [*command, logs, "--verdicts", made, *(["--to", "sarif"] if command[1:] else [])]
+        ran = run(*args, *more)
+        assert ran.code == 2
+        assert "made already" in ran.err
+        said = 'method = "constant"\nsettings = { step = 1 }\nllm = "http://h/v1"\n'
+        (tmp_path / "tracekit.toml").write_text(said)
+        monkeypatch.chdir(tmp_path)
+        assert "made already" not in run(*args).err
 
 
 def test_the_same_logs_give_the_same_bytes(gate, tmp_path):
@@ -195,7 +260,7 @@ def test_verdicts_that_were_made_before_are_taken(run, logs, outcomes, tmp_path)
     again = run("export", "verdicts", *args, "--to", "otel", "--verdicts", path)
     assert (again.code, again.out) == (0, direct.out)
     decision = json.loads(run("gate", *args, "--json", "--verdicts", path).out)
-    assert decision["config"]["verdicts"] == str(path)
+    assert decision["config"]["made"]["method"] == "last-speaker"
     lines = made.out.splitlines(keepends=True)
     path.write_text("".join(line for line in lines if "museum" not in line))
     ran = run("gate", *args, "--json", "--verdicts", path)
@@ -215,5 +280,4 @@ def test_what_was_said_before_is_redacted_too(run, tmp_path):
     args = ("export", "verdicts", tmp_path / "t.jsonl", "--verdicts", tmp_path / "v.jsonl")
     out = run(*args, "--to", "junit").out
     assert secret[:20] not in out
-    assert "ann/" not in out
-    assert "runs.csv" in out
+    assert "ann" not in out

@@ -34,6 +34,9 @@ def test_without_a_cap_or_a_store_nothing_is_kept(tmp_path):
         ({"max_cost": 1.0}, "--max-cost needs the price"),
         ({"price": "two"}, "not two numbers"),
         ({"price": "1,2,3"}, "not two numbers"),
+        ({"price": "nan,1"}, "not two amounts"),
+        ({"price": "-3,1"}, "not two amounts"),
+        ({"price": "1,inf"}, "not two amounts"),
     ],
 )
 def test_what_does_not_go_together_is_told_at_once(said, says):

@@ -135,6 +135,40 @@ def test_a_configured_judge_is_asked(project, no_proxy):
     assert (project.path / "calls.db").is_file()
 
 
+@pytest.mark.parametrize("said", ['model = "m"', 'settings = { model = "m" }'])
+def test_terms_are_those_of_the_commands(project, no_proxy, said):
+    """A price is that of the model, wherever that is named."""
+    bad = planted_run(7, 2)
+    write_traces([bad], project.path / "runs" / "runs.jsonl")
+    project.makepyfile(
+        "def test_it(tracekit_trace, attribute):\n"
+        "    assert attribute(tracekit_trace).cost.money > 0\n"
+        "    assert attribute(tracekit_trace, 'first-speaker').suspects[0].step == 0\n"
+    )
+    with ChatServer(Oracle([bad])) as server:
+        project.makepyprojecttoml(
+            '[tool.tracekit]\nlogs = ["runs"]\nmethod = "judge:all-at-once"\n'
+            f'{said}\nllm = "{server.url}"\nmax-cost = 1.0\nprice = "2,10"\n'
+        )
+        command = [sys.executable, "-m", "tracekit_cli", "attribute", "--json"]
+        told = subprocess.run(command, cwd=project.path, check=True, capture_output=True)
+        result = project.runpytest_subprocess("--tracekit")
+    assert json.loads(told.stdout)["cost"]["money"] > 0
+    result.assert_outcomes(passed=1)
+
+
+def test_a_server_without_a_method_leaves_the_usual_one_alone(project):
+    project.makepyfile(
+        "def test_it(tracekit_trace, attribute):\n"
+        "    assert attribute(tracekit_trace).method.name == 'compact'\n"
+    )
+    project.makepyprojecttoml(
+        '[tool.tracekit]\nlogs = ["runs"]\nllm = "http://localhost:9/v1"\nmodel = "gpt"\n'
+    )
+    result = project.runpytest_subprocess("--tracekit")
+    result.assert_outcomes(passed=2)
+
+
 def test_the_baseline_of_the_gate_is_that_of_the_tests(project):
     project.makepyfile("def test_ratchet(tracekit_runs): tracekit_runs.assert_no_new_failures()\n")
     base = project.path / "base.json"

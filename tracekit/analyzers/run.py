@@ -15,7 +15,7 @@ from tracekit import registry
 from tracekit.analyzers.models import load_model
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
-from tracekit.errors import ContractError, UsageError
+from tracekit.errors import ContractError, Problem, UsageError, boundary
 from tracekit.protocols import Analyzer, Storable
 from tracekit.trace import Trace
 
@@ -40,10 +40,10 @@ def attribute(
 
     `method` is a name from `tracekit methods` or an analyzer, `compact` when none is given. `model`
     names its weights: a folder or a Hub repository (`tracekit.analyzers.models.load_model`), which
-    then says the method, or, for a method that asks a model, that model's name. The trace is taken to have failed;
-    when its outcome is unknown the verdict is marked `conditional`, and a successful run gets an
-    abstention unless `even_success=True`. Raises `UnknownName` and `ContractError`, and what
-    `load_model` raises.
+    then says the method, or, for a method that asks a model, that model's name. The trace is taken
+    to have failed; when its outcome is unknown the verdict is marked `conditional`, and a successful
+    run gets an abstention unless `even_success=True`. Raises `UnknownName` and `ContractError`, and
+    what `load_model` raises.
     """
     even_success = bool(settings.pop("even_success", False))
     analyzer, chosen = choose(method, model)
@@ -61,6 +61,25 @@ def attribute(
     cost = msgspec.structs.replace(verdict.cost, seconds=took)
     verdict = msgspec.structs.replace(verdict, cost=cost, conditional=trace.failed is None)
     return checked(verdict, trace)
+
+
+def judged(
+    trace: Trace, method: Analyzer, context: Context, *, even_success: bool = False
+) -> tuple[Attribution, Problem | None]:
+    """The verdict of `attribute`, and what went wrong with it: a failed judgement is a `Problem`.
+
+    A method that breaks on one run fails there, so that the others get their verdicts. Raises what
+    `attribute` raises on purpose.
+    """
+    what, path = f"{method.name} failed on {trace.id}", trace.source.path
+    with boundary(what, path) as failure:
+        verdict = attribute(trace, method, context=context, even_success=even_success)
+        if not verdict.failed:
+            return verdict, None
+        return verdict, Problem(what=f"{method.name}, {trace.id}: {verdict.abstained}", path=path)
+    assert failure.problem is not None
+    broken = abstain(trace, Method(name=method.name), failure.problem.what)
+    return msgspec.structs.replace(broken, failed=True), failure.problem
 
 
 def choose(
@@ -84,19 +103,47 @@ def choose(
     return loaded, {}
 
 
-def is_like(method: str | Analyzer, usual: str | Analyzer) -> bool:
+def may_ask(method: Analyzer) -> bool:
+    """Whether a method asks a model on a server, or would where one is named.
+
+    One that needs a `model` loads it, or asks for it by name.
+    """
+    return bool({"llm", "model"} & method.needs)
+
+
+def is_like(method: str | Analyzer, usual: str | Analyzer, *, served: bool = False) -> bool:
     """Whether model and settings that are meant for one method are meant for the other, too.
 
-    They are for the same method, and for all that ask a model.
+    They are for the same method, and for all that ask a model; `served` = a server is named, so
+    that those ask that would load it otherwise.
 
     >>> is_like("judge:mast", "judge:a2p"), is_like("linear", "judge:a2p"), is_like("linear", "linear")
     (True, False, True)
+    >>> is_like("tracer", "judge:a2p"), is_like("tracer", "judge:a2p", served=True)
+    (False, True)
     """
+    if method == usual:
+        return True
     one, other = (
         registry.get("analyzers", each) if isinstance(each, str) else each
         for each in (method, usual)
     )
-    return one.name == other.name or "llm" in one.needs & other.needs
+    if one.name == other.name:
+        return True
+    return all(map(may_ask, (one, other))) if served else "llm" in one.needs & other.needs
+
+
+def is_for(method: str | Analyzer | None, usual: str | None, *, served: bool) -> bool:
+    """Whether what a configuration says of its method `usual` is for `method`; None = not named.
+
+    Where it names a server and no method, it is for those that ask; without either, for any.
+
+    >>> is_for(None, None, served=True), is_for(None, None, served=False)
+    (False, True)
+    """
+    if usual is None and not served:
+        return True
+    return is_like(method or usual or DEFAULT, usual or ASKING, served=served)
 
 
 def attribute_all(

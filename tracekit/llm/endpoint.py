@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from urllib.parse import urlsplit
 
 import msgspec
@@ -32,6 +33,21 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.tries < 1 or min(self.first, self.longest) < 0 or self.total <= 0:
             raise UsageError("tries must be at least 1, waits not negative, and total above 0")
+
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/?#\\]*@)?([^\s/?#\\]*)\S*")
+
+
+def origin(address: str) -> str:
+    """An address as it may be told: its host alone, for its path may be a key.
+
+    Anything else is left as it is.
+
+    >>> origin("https://ann:word@host:8000/v1/key?more"), origin("a/b")
+    ('https://host:8000', 'a/b')
+    """
+    found = _URL.fullmatch(address)
+    return found[1] + found[2] if found else address
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,6 +20,15 @@ ACCOUNT = "cap"
 """The account of the store that caps are counted in, so that they hold over several starts."""
 NOWHERE = "http://localhost/v1"
 """Stands for the server when calls are replayed; nothing is ever sent there."""
+
+
+def asked_for(settings: Mapping[str, Any], model: str | None = None) -> str:
+    """The name of the model that a method asks: said for itself, or among its settings.
+
+    >>> asked_for({"model": "gpt"}), asked_for({"model": "gpt"}, "m"), asked_for({})
+    ('gpt', 'm', '')
+    """
+    return model or str(settings.get("model", ""))
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,4 +92,6 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
             read, written = map(float, self.price.split(","))
         except ValueError:
             raise UsageError(f"--price {self.price}: not two numbers, like 2.50,10") from None
+        if not all(0 <= each < math.inf for each in (read, written)):
+            raise UsageError(f"--price {self.price}: not two amounts of dollars, like 2.50,10")
         return Price(read, written)

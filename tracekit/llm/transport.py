@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tracekit.llm.endpoint import NO_KEY, Endpoint
+from tracekit.llm.endpoint import NO_KEY, Endpoint, origin
 from tracekit.llm.errors import (
     CallError,
     ConnectionLost,
@@ -133,7 +133,7 @@ class Transport:
 
     def _told(self, error: CallError) -> CallError:
         """The error with its place, and without the key."""
-        what = self._blot(f"{self._endpoint.url}: {error}")
+        what = self._blot(f"{origin(self._endpoint.url)}: {error}")
         return type(error)(what, raw=self._blot(error.raw), after=error.after)
 
     def _classified(self, error: Exception) -> CallError:

@@ -23,8 +23,8 @@ import msgspec
 import pytest
 
 import tracekit.config
-from tracekit.analyzers.run import ASKING, DEFAULT, is_like
 from tracekit.analyzers.run import attribute as attributed
+from tracekit.analyzers.run import is_for
 from tracekit.attribution import Attribution
 from tracekit.context import Context
 from tracekit.errors import TracekitError
@@ -32,7 +32,7 @@ from tracekit.ingest.outcomes import Outcomes, outcomes_from
 from tracekit.ingest.pipeline import Ingest, load
 from tracekit.ingest.redact import redactor_for
 from tracekit.llm.client import Client
-from tracekit.llm.terms import Terms
+from tracekit.llm.terms import Terms, asked_for
 from tracekit.replay.systems import load_system
 from tracekit.testing.runs import Runs
 from tracekit.trace import Trace
@@ -82,9 +82,8 @@ class Project:
     def judge(self, trace: Trace, method: Any = None, **settings: Any) -> Attribution:
         """The verdict of the configured method, or of another one."""
         said = self.said
-        usual = said.method or (ASKING if said.llm else DEFAULT)
         model = None
-        if method is None or is_like(method, usual):
+        if is_for(method or said.method, said.method, served=bool(said.llm)):
             model = said.model
             more = {} if said.repeat is None else {"repeat": said.repeat}
             settings = {**said.settings, **more, **settings}
@@ -109,7 +108,7 @@ class Project:
         terms: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
         if said.cache is not None:
             terms |= {"store": said.cache, "mode": "cache"}
-        client = Terms(**terms).client(said.model or "")
+        client = Terms(**terms).client(asked_for(said.settings, said.model))
         self._config.add_cleanup(client.close)
         return client
 

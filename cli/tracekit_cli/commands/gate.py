@@ -27,6 +27,7 @@ from tracekit_cli import options
 from tracekit_cli.grouped import grouped
 from tracekit_cli.judging import Asked, Reading, VerdictsOption, judging
 from tracekit_cli.output import GATE, emit, note, show
+from tracekit_cli.resolved import kept
 from tracekit_cli.verdicts import close, write_report
 
 BaselineOption = Annotated[
@@ -111,9 +112,8 @@ def command(
         known = list(judged(made))
     unread = close(made)
     followed = {"baseline": baseline and str(baseline), "fail_on": names or list(usual(base))}
-    config = {**made.request.config, **followed}
-    if verdicts is not None:
-        config["made"] = made_with(known)
+    before = {"made": made_with(known)} if verdicts is not None else {}
+    config = kept({**made.request.config, **followed, **before}, reading.redaction)
     _write(known, config, sarif=sarif, junit=junit, quiet=quiet)
     if html is not None:
         made.pairs = [(one.trace, one.verdict) for one in known if one.trace.failed is not False]
