@@ -38,9 +38,9 @@ from tracekit.analyzers.intervene.diagnose import right_steps
 from tracekit.analyzers.intervene.feedback import (
     Adviser,
     Attempts,
+    ByMethod,
     History,
     Rules,
-    by_method,
     in_rounds,
     silent,
 )
@@ -114,12 +114,12 @@ def cases(habit: float, seed: int, count: int) -> list[Trace]:
 def constant(step: int) -> Adviser:
     """Always the same step, the last one of a shorter run."""
     method = registry.get("analyzers", "constant")
-    return by_method(method, Context(settings={"step": step}))
+    return ByMethod(method, Context(settings={"step": step}))
 
 
 def by_chance(seed: int) -> Adviser:
     """Any step."""
-    return by_method(registry.get("analyzers", "random"), Context(seed=seed))
+    return ByMethod(registry.get("analyzers", "random"), Context(seed=seed))
 
 
 def best_constant(setting: Setting, options: argparse.Namespace) -> int:
@@ -208,7 +208,7 @@ def tracer(options: argparse.Namespace) -> Adviser:
     settings = {"batch": 64, **{name: json.loads(value) for name, value in chosen.items()}}
     writer = loaded(str(options.model), {**DEFAULTS, **settings})
     context = Context(seed=options.seed, settings={"model": str(options.model), **settings})
-    return by_method(Once(Tracer(writer)), context)
+    return ByMethod(Once(Tracer(writer)), context)
 
 
 def adviser(name: str, setting: Setting, options: argparse.Namespace) -> Adviser:
@@ -222,7 +222,7 @@ def adviser(name: str, setting: Setting, options: argparse.Namespace) -> Adviser
         return fixed[name]
     if name == "tracer":
         return tracer(options)
-    return by_method(registry.get("analyzers", name), Context(seed=options.seed))
+    return ByMethod(registry.get("analyzers", name), Context(seed=options.seed))
 
 
 # --- measured ------------------------------------------------------------------------------------
@@ -248,6 +248,8 @@ def measure(name: str, options: argparse.Namespace, out: Path) -> None:
                 found = in_rounds(SYSTEM, runs, advise, setting.rules, options.seed + repeat)
                 rows += [row(name, setting, repeat, *one) for one in zip(runs, found, strict=True)]
             seconds = time.perf_counter() - began
+            if lost := sum(any(each["failed"]) for each in rows):
+                print(f"{name}: judgements failed in {lost} of {len(rows)} cases", file=sys.stderr)
             print(f"{name}, {setting}: {seconds:.0f} s", file=sys.stderr, flush=True)
     with out.open("w") as stream:
         stream.writelines(json.dumps(each) + "\n" for each in rows)
@@ -263,6 +265,7 @@ def row(name: str, setting: Setting, repeat: int, run: Trace, found: History) ->
         "question": question_key(run),
         "solved": [found.solved(number) for number in range(ROUNDS + 1)],
         "said": [None if one is None else [one.agent, one.step] for one in said],
+        "failed": [one is not None for one in found.failed],
     }
 
 
@@ -314,6 +317,10 @@ def table(setting: Setting, methods: dict[str, Rows], after: int) -> None:
         cells += [hits(rows, truth, part) for part in (0, 1)]
         cells.append(f"{100 * _mean(rows, lambda one: one['said'][0] is None).value:.1f}")
         print(f"| {' | '.join(cells)} |")
+    for name, rows in methods.items():
+        lost = [each for one in rows.values() for each in one.get("failed", ())]
+        if any(lost):
+            print(f"\n{name}: {sum(lost)} of {len(lost)} judgements failed, advice there was none")
 
 
 def share(rows: Rows, number: int) -> str:

@@ -103,7 +103,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def __str__(self) -> str:
         """`path:line: severity: what (do)`, the form compilers use and editors understand."""
         where = self.path + (f":{self.line}" if self.line is not None else "")
-        return f"{where}: {self.severity}: {self.what}" + (f" ({self.do})" if self.do else "")
+        where += ": " if where else ""  # a run that came from no file
+        return f"{where}{self.severity}: {self.what}" + (f" ({self.do})" if self.do else "")
 
 
 class Failure:

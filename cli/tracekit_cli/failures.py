@@ -34,6 +34,13 @@ def failed_runs(
     return [trace for trace in checked if trace.failed], seen, code
 
 
+def first(failures: list[Trace], most: int, *, quiet: bool = False) -> list[Trace]:
+    """As many failed runs as are taken up; that there are more is said on stderr."""
+    if len(failures) > most:
+        note(f"tracekit: {most} of {len(failures)} failed runs are taken up (--most)", quiet=quiet)
+    return failures[:most]
+
+
 def _checked(trace: Trace, system: Replayable) -> Trace:
     """The run with what the system says of its end, where it knows the task."""
     try:

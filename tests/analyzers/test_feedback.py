@@ -7,10 +7,10 @@ import pytest
 
 from tracekit import registry
 from tracekit.analyzers.intervene.feedback import (
+    ByMethod,
     Rules,
     advice_of,
     again,
-    by_method,
     in_rounds,
     silent,
     words,
@@ -137,14 +137,30 @@ def test_a_run_without_a_checkpoint_is_refused(team, runs):
 
 
 def test_a_method_advises_and_an_abstention_is_silence(team, runs):
-    advised = by_method(registry.get("analyzers", "compact"), Context())(alone(runs))
+    advised = ByMethod(registry.get("analyzers", "compact"), Context())(alone(runs))
     assert all(each.by == "compact" and each.why for each in advised)
     for run, each in zip(runs, advised, strict=True):
         assert run.steps[each.step].agent == each.agent
     nobody = Attribution(trace_id="t", method=Method("m"), abstained="no idea")
     assert advice_of((Attempt(runs[0]),), nobody) is None
     with pytest.raises(UsageError, match="one log"):
-        by_method(registry.get("analyzers", "intervene"), Context())
+        ByMethod(registry.get("analyzers", "intervene"), Context())
+
+
+def test_a_failed_judgement_is_told_apart_from_an_abstention(team, runs):
+    class Failing:
+        name, needs = "failing", frozenset({"trace"})
+
+        def attribute(self, trace, context):
+            silent = Attribution(trace.id, Method("failing"), abstained="no answer")
+            return msgspec.structs.replace(silent, failed=trace.id != runs[0].id)
+
+    said = ByMethod(Failing(), Context())(alone(runs[:2]))
+    assert said[0] is None
+    assert said[1].what == f"failing, {runs[1].id}: no answer"
+    first, second = in_rounds(team, runs[:2], ByMethod(Failing(), Context()), Rules(rounds=1))
+    assert (first.failed, second.failed) == ((None,), (said[1],))
+    assert second.attempts[0].advice is None
 
 
 def test_runs_are_judged_together_where_that_is_cheaper(runs):
@@ -166,7 +182,7 @@ def test_runs_are_judged_together_where_that_is_cheaper(runs):
             ]
 
     judge = Together()
-    assert [each.step for each in by_method(judge, Context())(alone(runs))] == [0] * len(runs)
+    assert [each.step for each in ByMethod(judge, Context())(alone(runs))] == [0] * len(runs)
     assert judge.calls == 1
 
 

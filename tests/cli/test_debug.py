@@ -71,7 +71,9 @@ def test_a_judge_suspects_the_steps(run, runs, tmp_path, no_proxy):
     assert 1 in {*found.get("right", ()), *tested}
     assert "abstained" not in found
     again = run(*asked, "--replay", tmp_path / "calls.db")
-    assert again.out == done.out
+    told, same = json.loads(again.out), json.loads(done.out)
+    assert same["config"].pop("llm") in server.url
+    assert told == same
     assert "--llm" in run(*asked).err
 
 

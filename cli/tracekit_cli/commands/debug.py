@@ -23,11 +23,12 @@ from tracekit.report import interventions
 from tracekit.trace import Task, Trace
 from tracekit_cli import options
 from tracekit_cli.calls import Calls
-from tracekit_cli.failures import RunOption, SystemOption, failed_runs
+from tracekit_cli.failures import RunOption, SystemOption, failed_runs, first
 from tracekit_cli.grouped import grouped
 from tracekit_cli.means import Means, opened
 from tracekit_cli.output import emit_json, note, show
 from tracekit_cli.progress import bar
+from tracekit_cli.resolved import resolved
 
 DEFAULTS = Plan()
 DETAIL = 3
@@ -66,6 +67,7 @@ RoundsOption = Annotated[
 
 @grouped
 def command(
+    typed: typer.Context,
     logs: options.Logs,
     system: SystemOption,
     run: RunOption = None,
@@ -110,10 +112,11 @@ def command(
         team = context.system
         assert team is not None  # `opened` loads it, or raises
         failures, seen, code = failed_runs(logs, run, team)
-        found = _diagnosed(failures[:most], team, context, plan, quiet=quiet)
+        found = _diagnosed(first(failures, most, quiet=quiet), team, context, plan, quiet=quiet)
         told = _tasks(team, seen, tasks) if fresh else iter(())
         turns = improve(team, found, told, context, plan, fresh=fresh, rounds=rounds, most=most)
         session = _session(system, plan, seed, found, tuple(turns) if found else ())
+        session = msgspec.structs.replace(session, config=resolved(typed))
     by_id = {trace.id: trace for trace in failures}
     if json:
         emit_json(session)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from tracekit.analyzers.intervene.feedback import (
+    ByMethod,
     History,
     Rules,
-    by_method,
     gain,
     in_rounds,
     shares,
@@ -24,15 +22,17 @@ from tracekit.analyzers.intervene.feedback import (
 from tracekit.analyzers.intervene.types import Feedback, Retried
 from tracekit.analyzers.run import choose
 from tracekit.context import Context
+from tracekit.replay.types import Advice
 from tracekit.stats import Estimate
 from tracekit.store import write_traces
 from tracekit_cli import options
 from tracekit_cli.calls import Calls
-from tracekit_cli.failures import RunOption, SystemOption, failed_runs
+from tracekit_cli.failures import RunOption, SystemOption, failed_runs, first
 from tracekit_cli.grouped import grouped
 from tracekit_cli.judging import MethodOption, ModelOption, SetOption
 from tracekit_cli.means import Means, check, opened
-from tracekit_cli.output import emit_json, listing, note, show
+from tracekit_cli.output import emit_json, listing, note, report_problems, show
+from tracekit_cli.resolved import resolved
 from tracekit_cli.settings import parse_settings
 
 
@@ -51,7 +51,7 @@ PlainOption = Annotated[
     bool, typer.Option("--plain/--no-plain", help="Try as often without advice, to compare.")
 ]
 OutOption = Annotated[
-    Path | None, typer.Option("-o", metavar="FILE", help="Also write every attempt, as JSONL.")
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="JSONL of every attempt.")
 ]
 MostOption = Annotated[
     int, typer.Option(min=1, metavar="N", help="Failed runs to take up, the first ones.")
@@ -60,6 +60,7 @@ MostOption = Annotated[
 
 @grouped
 def command(
+    context: typer.Context,
     logs: options.Logs,
     system: SystemOption,
     run: RunOption = None,
@@ -94,47 +95,47 @@ def command(
     settings = parse_settings(set, chosen.get("model"), None)
     means = Means(system=system, calls=asking, model=str(settings.get("model", "")))
     check(analyzer, means)
-    context, rules = Context(seed=seed, settings=settings), Rules(rounds=rounds, start=start.value)
-    with opened(context, means, quiet=quiet) as ready:
+    rules = Rules(rounds=rounds, start=start.value)
+    with opened(Context(seed=seed, settings=settings), means, quiet=quiet) as ready:
         team = ready.system
         assert team is not None  # `opened` loads it, or raises
         failures, _, code = failed_runs(logs, run, team)
-        runs = failures[:most]
-        found = in_rounds(team, runs, by_method(analyzer, ready), rules, seed)
+        runs = first(failures, most, quiet=quiet)
+        adviser = ByMethod(analyzer, ready, asking.concurrency)
+        found = in_rounds(team, runs, adviser, rules, seed)
         without = in_rounds(team, runs, silent, rules, seed) if plain else []
-    if not found:
-        note("tracekit: none of the runs failed", quiet=quiet)
-        raise typer.Exit(code)
-    told = _told(system, analyzer.name, rules, seed, found)
-    if without:
-        told = msgspec.structs.replace(
-            told, plain=shares(without, rounds), gain=gain(found, without, rounds)
-        )
+    lost = [each for one in found for each in one.failed if each is not None]
+    told = Feedback(
+        system=system,
+        method=adviser.method,
+        start=rules.start,
+        seed=seed,
+        failures=len(failures),
+        runs=tuple(_retried(one, rounds) for one in found),
+        failed=len(lost),
+        solved=shares(found, rounds) if found else (),
+        plain=shares(without, rounds) if without else (),
+        gain=gain(found, without, rounds) if without else None,
+        config=resolved(context),
+    )
     if json:
         emit_json(told)
-    else:
+    elif found:
         _print(told)
+    if not found:
+        note("tracekit: none of the runs failed", quiet=quiet)
     if out is not None:
         write_traces((one.trace for each in found for one in each.attempts), out)
         note(f"wrote {out}", quiet=quiet)
-    raise typer.Exit(code)
+    raise typer.Exit(max(code, report_problems(lost, quiet=quiet)))
 
 
-def _told(system: str, method: str, rules: Rules, seed: int, found: Sequence[History]) -> Feedback:
-    return Feedback(
-        system=system,
-        method=method,
-        start=rules.start,
-        seed=seed,
-        runs=tuple(
-            Retried(
-                one.attempts[0].trace.id,
-                tuple(attempt.advice for attempt in one.attempts[:-1]),
-                tuple(one.solved(number) for number in range(1, rules.rounds + 1)),
-            )
-            for one in found
-        ),
-        solved=shares(found, rules.rounds),
+def _retried(one: History, rounds: int) -> Retried:
+    return Retried(
+        one.attempts[0].trace.id,
+        advice=tuple(attempt.advice for attempt in one.attempts[:-1]),
+        failed=tuple(None if each is None else each.what for each in one.failed),
+        solved=tuple(one.solved(number) for number in range(1, rounds + 1)),
     )
 
 
@@ -142,11 +143,18 @@ def _print(told: Feedback) -> None:
     """One row a run, then the shares."""
     listing(("run", "solved after", "blamed"), [_row(one) for one in told.runs])
     show("")
-    columns = ["rounds", f"solved with {told.method}", *(["plain retries"] if told.plain else [])]
+    columns = [
+        "rounds",
+        f"solved with {told.method.name}",
+        *(["plain retries"] if told.plain else []),
+    ]
     rows = [[str(n), _share(one)] for n, one in enumerate(told.solved, 1)]
     for line, one in zip(rows, told.plain, strict=False):
         line.append(_share(one))
     listing(columns, rows)
+    if told.failed:
+        asked = sum(len(one.advice) for one in told.runs)
+        show(f"{told.failed} of {asked} judgements failed: those attempts had no advice")
     if told.gain is not None:
         found = told.gain
         show(
@@ -157,8 +165,13 @@ def _print(told: Feedback) -> None:
 
 def _row(one: Retried) -> tuple[str, str, str]:
     solved = next((str(n) for n, done in enumerate(one.solved, 1) if done), "never")
-    blamed = "; ".join(f"{a.agent} {a.step}" if a else "nobody" for a in one.advice)
-    return one.trace_id, solved, blamed
+    return one.trace_id, solved, "; ".join(map(_blamed, one.advice, one.failed))
+
+
+def _blamed(advice: Advice | None, failed: str | None) -> str:
+    if failed is not None:
+        return "judgement failed"
+    return f"{advice.agent} {advice.step}" if advice else "nobody"
 
 
 def _share(found: Estimate) -> str:

@@ -17,11 +17,13 @@ import msgspec
 
 from tracekit import stats
 from tracekit.analyzers.intervene.corrections import untold
-from tracekit.attribution import Attribution, Suspect
+from tracekit.analyzers.run import in_order, judged
+from tracekit.analyzers.together import together
+from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.context import Context
-from tracekit.errors import UsageError
+from tracekit.errors import Problem, UsageError
 from tracekit.inject.strategies import given
-from tracekit.protocols import Advisable, Analyzer, Batched, Replayable
+from tracekit.protocols import Advisable, Analyzer, Replayable
 from tracekit.replay.types import Advice, Attempt, Checkpoint, Intervention
 from tracekit.signals.roles import charged
 from tracekit.stats import Estimate
@@ -32,8 +34,10 @@ LONGEST = 600
 
 Attempts = tuple[Attempt, ...]
 """All runs at one task, the latest last and without advice."""
-Adviser = Callable[[Sequence[Attempts]], Sequence[Advice | None]]
-"""From attempts at tasks to what is held against the latest of each; None for nothing."""
+Said = Advice | Problem | None
+"""What is held against an attempt: None for nothing, a `Problem` where that could not be told."""
+Adviser = Callable[[Sequence[Attempts]], Sequence[Said]]
+"""From attempts at tasks to what is held against the latest of each."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +61,8 @@ class History(msgspec.Struct, frozen=True):
 
     attempts: Attempts
     """All runs at it, the first one included."""
+    failed: tuple[Problem | None, ...] = ()
+    """Why there was no advice before each further attempt; None where nothing went wrong."""
 
     def solved(self, rounds: int) -> bool:
         """Whether the task is solved after so many rounds.
@@ -72,6 +78,7 @@ def in_rounds(
 ) -> list[History]:
     """Try the tasks of runs again, with advice on all open ones between two rounds.
 
+    Where the adviser fails the task is tried again without advice, and the history says so.
     The seed of an attempt depends on `seed`, the first run and the round alone: whoever advises,
     the same numbers are drawn. Raises `UsageError` for runs that the system cannot resume.
     """
@@ -82,11 +89,13 @@ def in_rounds(
         shown = [histories[at].attempts for at in places]
         if not rules.told:
             shown = [tuple(map(_untold, attempts)) for attempts in shown]
-        for at, advice in zip(places, adviser(shown), strict=True):
-            attempts = histories[at].attempts
+        for at, said in zip(places, adviser(shown), strict=True):
+            attempts, failed = histories[at].attempts, histories[at].failed
+            advice, problem = (None, said) if isinstance(said, Problem) else (said, None)
             attempts = (*attempts[:-1], Attempt(attempts[-1].trace, advice))
             trace = again(system, attempts, rules.start, seeds[at] + number)
-            histories[at] = History((*attempts, Attempt(_ended(system, trace))))
+            attempts = (*attempts, Attempt(_ended(system, trace)))
+            histories[at] = History(attempts, (*failed, problem))
     return histories
 
 
@@ -166,23 +175,39 @@ def silent(tasks: Sequence[Attempts]) -> list[None]:
     return [None] * len(tasks)
 
 
-def by_method(method: Analyzer, context: Context) -> Adviser:
-    """The first suspect of a method that was not blamed before, with the reason that is given.
+class ByMethod:
+    """The adviser that asks a method: the first suspect not blamed before, with the reason given.
 
-    Raises `UsageError` for a method that needs replays or other runs.
+    A judgement that failed is a `Problem`, and no abstention. Raises `UsageError` for a method that
+    needs replays or other runs.
     """
-    if method.needs & {"replay", "corpus"}:
-        raise UsageError(f"{method.name}: feedback comes from a method that needs one log")
 
-    def advise(tasks: Sequence[Attempts]) -> list[Advice | None]:
+    def __init__(self, method: Analyzer, context: Context, concurrency: int = 1) -> None:
+        """`concurrency` is how many runs are judged at once, by a method that asks a model."""
+        if method.needs & {"replay", "corpus"}:
+            raise UsageError(f"{method.name}: feedback comes from a method that needs one log")
+        self.method = Method(name=method.name)
+        """What made the verdicts, as they say; before the first one but its name."""
+        self._asked, self._context = method, context
+        self._at_once = concurrency if "llm" in method.needs else 1
+
+    def __call__(self, tasks: Sequence[Attempts]) -> list[Said]:
+        """What a verdict on the latest attempt at each task says."""
         traces = [attempts[-1].trace for attempts in tasks]
-        if isinstance(method, Batched):
-            verdicts = method.attribute_many(traces, context)
-        else:
-            verdicts = [method.attribute(trace, context) for trace in traces]
-        return [advice_of(*pair) for pair in zip(tasks, verdicts, strict=True)]
-
-    return advise
+        one = together(self._asked, traces)
+        found = list(
+            in_order(
+                lambda trace: judged(trace, one, self._context, even_success=True),
+                traces,
+                self._at_once,
+            )
+        )
+        own = (verdict.method for verdict, _ in found if verdict.method != self.method)
+        self.method = next(own, self.method)
+        return [
+            problem or advice_of(attempts, verdict)
+            for attempts, (verdict, problem) in zip(tasks, found, strict=True)
+        ]
 
 
 def advice_of(attempts: Attempts, verdict: Attribution) -> Advice | None:

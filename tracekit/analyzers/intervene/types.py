@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tracekit.attribution import Method
 from tracekit.replay.types import Advice, Intervention, Repair
 from tracekit.stats import Estimate
 
@@ -165,6 +166,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag
     """Replays made of recorded runs."""
     rounds: tuple[Round, ...] = ()
     """Repairs and what they are worth; one round, unless more were asked for."""
+    config: dict[str, Any] = {}
+    """The resolved configuration of the command, as `Attribution.config`."""
 
 
 class Retried(msgspec.Struct, frozen=True):
@@ -174,6 +177,8 @@ class Retried(msgspec.Struct, frozen=True):
     """`id` of its first run."""
     advice: tuple[Advice | None, ...]
     """What was said before each further attempt; null = nothing."""
+    failed: tuple[str | None, ...]
+    """Why nothing could be said: how the judgement failed; null = it did not."""
     solved: tuple[bool, ...]
     """Whether it was solved after each round."""
 
@@ -183,20 +188,26 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
 
     system: str
     """`module:factory` of the system."""
-    method: str
-    """Who gave advice."""
+    method: Method
+    """Who gave advice: as its verdicts say, or by its name alone where there is none."""
     start: str
     """Where attempts start: `beginning` or `step`."""
     seed: int
     """Seed of every random choice."""
+    failures: int
+    """Failed runs in the logs."""
     runs: tuple[Retried, ...]
-    """One for each failed run, in the order of the logs."""
+    """One for each of them that was taken up, the first ones, in the order of the logs."""
+    failed: int
+    """Judgements that failed: those attempts were made without advice, and count all the same."""
     solved: tuple[Estimate, ...]
-    """Share of them that is solved after each round."""
+    """Share of the runs taken up that is solved after each round; empty without runs."""
     plain: tuple[Estimate, ...] = ()
     """The same of retries with the same seeds and no advice; empty where there were none."""
     gain: Estimate | None = None
     """The last of `solved` less the last of `plain`, paired."""
+    config: dict[str, Any] = {}
+    """The resolved configuration of the command, as `Attribution.config`."""
 
 
 def percent(share: float) -> str:

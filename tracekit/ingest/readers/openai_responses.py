@@ -28,7 +28,7 @@ from tracekit.trace import Outcome, Raw, Task, ToolCall, Trace
 
 LOOKED = 40
 """Items that are looked at to tell the format."""
-REPEATED = 2**24
+REPEATED = 2**22
 """Characters of calls that are repeated at most in a file, for runs that branch off others."""
 _TYPES = frozenset({"function_call", "function_call_output", "reasoning", "item_reference"})
 _PARTS = frozenset({"input_text", "output_text"})
