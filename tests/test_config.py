@@ -370,3 +370,42 @@ def test_help_needs_no_sound_configuration(tmp_path, monkeypatch, capfd, text):
         assert entry.main(["attribute", asked]) == 0
         assert "--outcome-from" in capfd.readouterr().out
     assert entry.main(["attribute", "x"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[attribute]\ntpo = 3", "did you mean 'attribute.top'?"),
+        ("seed = -4", "seed: "),
+        ('[eval]\nprotocol = "nope"', "known are folds and lodo"),
+        ('[gate]\nfail-on = ["any-failur"]', "did you mean 'any-failure'?"),
+        ('[retry]\nfrom = "nowhere"', "retry.from: 'nowhere' is not one of"),
+        ('[score]\nbelow = "low"', "score.below: "),
+        ('method = "lineer"', "linear"),
+        ('price = "nan,1"', "--price nan,1"),
+    ],
+)
+def test_a_value_that_no_command_takes_is_told(tmp_path, monkeypatch, capfd, text, says):
+    toml(tmp_path / "tracekit.toml", text)
+    monkeypatch.chdir(tmp_path)
+    for args in (["config"], ["config", "gate"]):
+        assert entry.main(args) == 2
+        told = capfd.readouterr().err
+        assert "tracekit.toml: " in told
+        assert says in told
+    assert entry.main(["doctor", "--json"]) == 1
+    found = {one["what"]: one for one in json.loads(capfd.readouterr().out)}["configuration"]
+    assert found["level"] == "wrong"
+    assert says in found["found"]
+
+
+def test_values_are_those_that_a_command_takes(tmp_path, monkeypatch, capfd):
+    toml(
+        tmp_path / "tracekit.toml",
+        '[attribute]\ntop = "3"\nhtml = "r.html"\n[retry]\nfrom = "step"\n',
+    )
+    monkeypatch.chdir(tmp_path)
+    for command, held in (("attribute", {"top": 3, "html": "r.html"}), ("retry", {"from": "step"})):
+        assert entry.main(["config", command, "--json"]) == 0
+        values = json.loads(capfd.readouterr().out)["values"]
+        assert {name: values[name]["value"] for name in held} == held

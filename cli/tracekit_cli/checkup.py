@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from importlib.metadata import (
     PackageNotFoundError,
     distribution,
@@ -22,6 +23,7 @@ import msgspec
 
 import tracekit
 from tracekit import config, registry
+from tracekit.config import Found
 from tracekit.errors import ContractError, UsageError
 
 NAME = "mas-tracekit"
@@ -42,9 +44,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to do about it; empty when nothing needs doing."""
 
 
-def examine() -> list[Finding]:
-    """Every finding, the same order every time."""
-    return [_python(), _installed(), _owner(), *_core(), *_extras(), _plugins(), *_surroundings()]
+def examine(sound: Callable[[Found], None]) -> list[Finding]:
+    """Every finding, the same order every time; `sound` raises for a configuration that is not."""
+    installed = [_python(), _installed(), _owner(), *_core(), *_extras(), _plugins()]
+    return [*installed, _configuration(sound), _datasets(), _data(), _chromium()]
 
 
 def _python() -> Finding:
@@ -157,15 +160,12 @@ def _plugins() -> Finding:
     return Finding(level="fine", what="plug-ins", found=f"{total}, all load")
 
 
-def _surroundings() -> list[Finding]:
-    return [_configuration(), _datasets(), _data(), _chromium()]
-
-
-def _configuration() -> Finding:
+def _configuration(sound: Callable[[Found], None]) -> Finding:
     """What the nearest configuration says; a command meets a mistake in it as an error."""
     what = "configuration"
     try:
         found = config.find()
+        sound(found)
     except UsageError as error:
         return Finding(level="wrong", what=what, found=str(error), do="correct the file")
     if not found.path:

@@ -178,7 +178,8 @@ class Made:
             )
             for suspect in verdict.suspects
         ]
-        return msgspec.structs.replace(verdict, suspects=tuple(clean))
+        config = self._redactor.value(verdict.config)
+        return msgspec.structs.replace(verdict, suspects=tuple(clean), config=config)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 from tracekit.config import Config, Found
 from tracekit.errors import UsageError
 from tracekit.report.machine import json_bytes
-from tracekit_cli import defaults, options
+from tracekit_cli import defaults, options, soundness
 from tracekit_cli.output import emit_json, listing, note
 
 WordsArgument = Annotated[
@@ -24,8 +24,8 @@ def command(
 ) -> None:
     """Show the configuration, and what came from where.
 
-    Without a COMMAND, what the nearest tracekit.toml or pyproject.toml says, every key checked. With
-    one, each of its options: the value that it has when the command line says nothing.
+    Without a COMMAND, what the nearest tracekit.toml or pyproject.toml says, every key and value
+    checked. With one, each of its options: the value that it has when the command line says nothing.
 
     \b
     Examples:
@@ -35,11 +35,9 @@ def command(
     """
     found: Found = context.obj or defaults.found(None)
     group = cast("Any", context.find_root().command)
-    for name in group.list_commands(context):
-        if isinstance(getattr(found.config, name, None), dict):
-            defaults.defaults(name, group.get_command(context, name), found)
+    soundness.check(context, found)
     if words:
-        rows = _options(words, _command(context, group, words), found)
+        rows = _options(context, words, _command(context, group, words), found)
     else:
         rows = {key: (value, found.path) for key, value in _said(found.config)}
     if json:
@@ -76,13 +74,17 @@ def _command(context: typer.Context, group: Any, words: list[str]) -> Any:
     return found
 
 
-def _options(words: list[str], command: Any, found: Found) -> dict[str, tuple[Any, str]]:
+def _options(
+    context: typer.Context, words: list[str], command: Any, found: Found
+) -> dict[str, tuple[Any, str]]:
     """Every option with its value and where that comes from."""
     said = defaults.defaults(words[0], command, found)
     rows: dict[str, tuple[Any, str]] = {}
     for option in command.params:
         if one := said.get(option.name):
-            rows[defaults.long(option)] = (one.value, f"{found.path}: {one.key}")
+            taken = soundness.converted(context, command, option.name, one, found.path)
+            value = msgspec.to_builtins(taken, enc_hook=str)
+            rows[defaults.long(option)] = (value, f"{found.path}: {one.key}")
         else:
             usual = option.default
             value = usual if isinstance(usual, bool | int | float | str | None) else str(usual)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import typer
 
-from tracekit_cli import options
+from tracekit_cli import options, soundness
 from tracekit_cli.checkup import LEVELS, examine
 from tracekit_cli.output import emit_json, listing
 
 
-def command(json: options.Json = False) -> None:
+def command(context: typer.Context, json: options.Json = False) -> None:
     """Check this installation and say what to do about faults.
 
     Looks at versions, extras, clashes of names, plug-ins and data. Exits with 1 when something is
@@ -19,7 +21,7 @@ def command(json: options.Json = False) -> None:
     Example:
       tracekit doctor
     """
-    findings = examine()
+    findings = examine(partial(soundness.check, context))
     if json:
         emit_json(findings)
     else:
