@@ -100,7 +100,9 @@ def test_other_refusals_are_final(serve, client, stream, status, error):
         answer(client(server, stream=stream))
     assert len(server.calls) == 1
     assert isinstance(caught.value, BackendError)
-    assert server.url in str(caught.value)
+    assert str(caught.value).startswith(
+        f"{server.url.removesuffix('/v1')}: "
+    )  # a path may be a key
     assert "not like this" in caught.value.raw
 
 
