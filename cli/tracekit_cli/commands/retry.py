@@ -6,7 +6,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from tracekit.analyzers.intervene.feedback import (
 from tracekit.analyzers.intervene.types import Feedback, Retried
 from tracekit.analyzers.run import choose
 from tracekit.context import Context
+from tracekit.errors import Problem
 from tracekit.replay.types import Advice
 from tracekit.stats import Estimate
 from tracekit.store import write_traces
@@ -104,30 +105,37 @@ def command(
         adviser = ByMethod(analyzer, ready, asking.concurrency)
         found = in_rounds(team, runs, adviser, rules, seed)
         without = in_rounds(team, runs, silent, rules, seed) if plain else []
-    lost = [each for one in found for each in one.failed if each is not None]
     told = Feedback(
         system=system,
         method=adviser.method,
         start=rules.start,
         seed=seed,
         failures=len(failures),
-        runs=tuple(_retried(one, rounds) for one in found),
-        failed=len(lost),
-        solved=shares(found, rounds) if found else (),
-        plain=shares(without, rounds) if without else (),
-        gain=gain(found, without, rounds) if without else None,
+        **_counted(found, without, rounds),
         config=resolved(context),
     )
-    if json:
-        emit_json(told)
-    elif found:
-        _print(told)
+    emit_json(told) if json else _print(told)
     if not found:
         note("tracekit: none of the runs failed", quiet=quiet)
     if out is not None:
         write_traces((one.trace for each in found for one in each.attempts), out)
         note(f"wrote {out}", quiet=quiet)
-    raise typer.Exit(max(code, report_problems(lost, quiet=quiet)))
+    raise typer.Exit(max(code, report_problems(_lost(found), quiet=quiet)))
+
+
+def _lost(found: list[History]) -> list[Problem]:
+    return [each for one in found for each in one.failed if each is not None]
+
+
+def _counted(found: list[History], without: list[History], rounds: int) -> dict[str, Any]:
+    """What became of the runs, with advice and without."""
+    return {
+        "runs": tuple(_retried(one, rounds) for one in found),
+        "failed": len(_lost(found)),
+        "solved": shares(found, rounds) if found else (),
+        "plain": shares(without, rounds) if without else (),
+        "gain": gain(found, without, rounds) if without else None,
+    }
 
 
 def _retried(one: History, rounds: int) -> Retried:
@@ -140,7 +148,9 @@ def _retried(one: History, rounds: int) -> Retried:
 
 
 def _print(told: Feedback) -> None:
-    """One row a run, then the shares."""
+    """One row a run, then the shares; nothing of no runs."""
+    if not told.runs:
+        return
     listing(("run", "solved after", "blamed"), [_row(one) for one in told.runs])
     show("")
     columns = [
