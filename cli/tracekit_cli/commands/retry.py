@@ -117,10 +117,14 @@ def command(
     emit_json(told) if json else _print(told)
     if not found:
         note("tracekit: none of the runs failed", quiet=quiet)
+    _write(found, out, quiet=quiet)
+    raise typer.Exit(max(code, report_problems(_lost(found), quiet=quiet)))
+
+
+def _write(found: list[History], out: Path | None, *, quiet: bool) -> None:
     if out is not None:
         write_traces((one.trace for each in found for one in each.attempts), out)
         note(f"wrote {out}", quiet=quiet)
-    raise typer.Exit(max(code, report_problems(_lost(found), quiet=quiet)))
 
 
 def _lost(found: list[History]) -> list[Problem]:
