@@ -132,7 +132,7 @@ def _asking(job: Job, *, quiet: bool) -> Iterator[Asking]:
             raise UsageError(
                 f"{needing[0]} asks a model: say where, --llm http://localhost:8000/v1"
             )
-        yield Asking()
+        yield Asking(settings=job.settings)  # for methods that load a model by name
         return
     model = str(job.settings.get("model", ""))
     with job.calls.client(model) as client:

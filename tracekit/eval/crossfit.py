@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import numpy as np
 
-from tracekit.analyzers.run import abstain, attribute, in_order
+from tracekit.analyzers.run import abstain, attribute, in_order, may_ask
 from tracekit.analyzers.together import together
 from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.context import Context
@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asking(msgspec.Struct, frozen=True, kw_only=True):
-    """What methods that ask a model are given; the others never see it."""
+    """What methods that ask or load a model by name are given; the others never see it."""
 
     llm: Client | None = None
     """The server; whoever evaluates opens and closes it."""
@@ -219,7 +219,7 @@ def _also(asked: Asked, item: Item, said: Attribution) -> dict[str, float]:
 
 def _verdict(entry: Entry, analyzer: Analyzer, item: Item, asked: Asked) -> Attribution | Problem:
     path, context, asking = item.trace.source.path, asked.context, asked.asking
-    if _asks(entry):
+    if entry.analyzer is not None and may_ask(entry.analyzer):
         context = msgspec.structs.replace(context, llm=asking.llm, settings=asking.settings)
     with boundary(f"method {entry.name!r} failed", path) as failure:
         try:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tracekit import registry
+from tracekit.analyzers.run import may_ask
 from tracekit.errors import UsageError
 from tracekit.eval.config import EvalConfig, Protocol, Scorer
 from tracekit.eval.manifest import encode
@@ -40,7 +42,8 @@ ModelOption = Annotated[
     typer.Option(
         metavar="DIR|REPO",
         help="Weights of your own, scored as they are (implies --shipped): a folder, or "
-        "owner/name[@revision] on the Hub. With --llm or --replay, the name of the model there.",
+        "owner/name[@revision] on the Hub. With --llm or --replay, the name of the model there; for "
+        "tracer, the model that it loads.",
     ),
 ]
 FoldsOption = Annotated[
@@ -85,7 +88,7 @@ ManifestOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="An option of the methods that ask a model; repeatable."
+        "--set", metavar="KEY=VALUE", help="An option of the methods that ask or load a model."
     ),
 ]
 CasesOption = Annotated[
@@ -132,7 +135,9 @@ def command(
       tracekit eval who-and-when -m judge:all-at-once,judge:fusion --model my-model \\
         --llm http://localhost:8000/v1 --cache calls.db --data $TRACEKIT_DATA
     """
-    weights = None if asking.answered else model
+    named = [name.strip() for given in method or () for name in given.split(",") if name.strip()]
+    by_name = asking.answered or any(may_ask(registry.get("analyzers", name)) for name in named)
+    weights = None if by_name else model
     config = EvalConfig(
         folds=folds,
         seeds=_seeds(seeds),
@@ -142,10 +147,9 @@ def command(
         scorer=_scorer(scorer),
         with_answer=with_answer,
     )
-    named = [name.strip() for given in method or () for name in given.split(",") if name.strip()]
     job = Job(
         benchmark=benchmark, methods=tuple(named), model=weights, data=data, config=config,
-        calls=asking, settings=parse_settings(set, model if asking.answered else None, repeat),
+        calls=asking, settings=parse_settings(set, model if by_name else None, repeat),
     )  # fmt: skip
     found = evaluated(job, quiet=quiet)
     if json:
