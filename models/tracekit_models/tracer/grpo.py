@@ -12,6 +12,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from datasets import Dataset
 from tracekit.analyzers.tracer.answer import parse
+from tracekit.errors import UsageError
 from tracekit.store import decode_trace
 from tracekit.trace import Trace
 from tracekit_models.tracer import rewards
@@ -86,8 +87,10 @@ def trainer_of(
 
 def _settings(recipe: Recipe, how: Grpo) -> dict[str, Any]:
     """Of `GRPOConfig`, from a recipe."""
+    shared = common(recipe, how.batch * how.group, how.micro, max(1, how.steps // how.evaluations))
     return {
-        **common(recipe, how.batch * how.group, how.micro, max(1, how.steps // how.evaluations)),
+        **shared,
+        "steps_per_generation": _parts(recipe, how, shared["gradient_accumulation_steps"]),
         "max_steps": how.steps,
         "learning_rate": how.rate,
         "lr_scheduler_type": "constant",
@@ -105,6 +108,19 @@ def _settings(recipe: Recipe, how: Grpo) -> dict[str, Any]:
         "greater_is_better": True,
         "per_device_eval_batch_size": how.micro,
     }
+
+
+def _parts(recipe: Recipe, how: Grpo, step: int) -> int:
+    """How many micro batches are drawn together, of the `step` that an optimiser step has."""
+    if how.at_once == 0:
+        return step
+    parts = min(step, how.at_once // how.micro)
+    if how.at_once % how.micro or step % parts:
+        raise UsageError(
+            f"{recipe.name}: {how.at_once} answers at once do not divide a step of {step} times "
+            f"{how.micro} answers evenly"
+        )
+    return parts
 
 
 def reward_functions(how: Grpo) -> list[tuple[Reward, float]]:

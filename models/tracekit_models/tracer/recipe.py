@@ -81,6 +81,11 @@ class Grpo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Runs of one optimiser step, over all devices."""
     micro: Positive = 8
     """Answers that one device holds at once; a multiple of what `group` needs."""
+    at_once: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Answers that one device draws together, a multiple of `micro`; 0 = its share of a whole step.
+
+    More is faster, and holds the keys and values of more prompts at once.
+    """
     completion: Positive = 1024
     """Most tokens of an answer."""
     temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0

@@ -11,14 +11,16 @@ import torch
 from tracekit.analyzers.run import attribute
 from tracekit.analyzers.tracer.analyzer import DEFAULTS, Tracer
 from tracekit.analyzers.tracer.answer import choices, parse, write
+from tracekit.analyzers.tracer.trained import FILE
+from tracekit.analyzers.tracer.trained import write as put
 from tracekit.analyzers.tracer.writing import Written
 from tracekit.context import Context
-from tracekit.errors import UsageError
+from tracekit.errors import InputError, UsageError
 from tracekit.testing.traces import make_trace
 from tracekit_models.tracer import base
 from tracekit_models.tracer.constrain import AnswerLine, trie
 from tracekit_models.tracer.local import Local, load
-from tracekit_models.tracer.recipe import Scratch
+from tracekit_models.tracer.recipe import Grpo, Prompt, Recipe, Scratch, asked
 
 TINY = Scratch(
     vocabulary=400, hidden=32, layers=1, heads=2, kv_heads=1, feed_forward=64, context=1024,
@@ -145,6 +147,24 @@ def test_a_folder_is_loaded_and_named_by_its_weights(model, words, tmp_path):
     assert len(one.id) == 12
     assert one.count("Two and two") == len(words("Two and two")["input_ids"])
     assert not list(Path(tmp_path).glob("*.bin"))
+
+
+def test_what_the_folder_says_of_its_training_holds(model, words, tmp_path):
+    model.save_pretrained(tmp_path)
+    words.save_pretrained(tmp_path)
+    trained = asked(Recipe(name="r", base=TINY, prompt=Prompt(budget=700), grpo=Grpo(completion=9)))
+    put(trained, tmp_path)
+    one = load(str(tmp_path), DEFAULTS)
+    assert one.trained == trained
+    assert (one.settings["budget"], one.settings["max_tokens"]) == (700, 9)
+    assert 900 < one.room < TINY.context  # the marks of the chat take the rest
+    verdict = attribute(RUN, Tracer(one))
+    assert "longer than 9 tokens" in verdict.abstained
+    with pytest.raises(UsageError, match="do not fit"):
+        attribute(RUN, Tracer(one), context=Context(settings={"budget": 1020}))
+    (tmp_path / FILE).write_text('{"budget": 700}')
+    with pytest.raises(InputError, match=FILE):
+        load(str(tmp_path), DEFAULTS)
 
 
 def test_batches_change_nothing(model, words):

@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("trl")
 
+from tracekit.errors import UsageError
 from tracekit.ingest.pipeline import load
-from tracekit_models.tracer import base
+from tracekit_models.tracer import base, grpo
 from tracekit_models.tracer.loop import DONE
 from tracekit_models.tracer.recipe import Scratch, read
 from tracekit_models.tracer.train import make, transcript
@@ -74,3 +75,16 @@ def test_a_recipe_runs_from_end_to_end(path, tiny, runs, tmp_path):
     make(recipe, runs, tmp_path, use_cpu=True)
     assert {file: file.stat().st_mtime_ns for file in final.iterdir()} == before
     assert (final / DONE).exists()
+
+
+def test_answers_drawn_at_once_divide_a_step_or_are_refused():
+    recipe = read(ROOT / "models" / "recipes" / "qwen3-0.6b-lora.yaml")
+
+    def parts(**changes):
+        how = msgspec.structs.replace(recipe.grpo, batch=16, group=8, micro=8, **changes)
+        return grpo._settings(recipe, how)["steps_per_generation"]
+
+    assert [parts(at_once=n) for n in (0, 8, 32, 128, 1024)] == [16, 1, 4, 16, 16]
+    for uneven in (12, 24):
+        with pytest.raises(UsageError, match="at once do not divide a step"):
+            parts(at_once=uneven)
