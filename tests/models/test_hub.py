@@ -107,6 +107,14 @@ def test_large_files_go_in_parts_and_come_back_whole(hub, tracekit, prm, tmp_pat
     assert (tmp_path / "copy" / "model.safetensors").read_bytes() == WEIGHTS
 
 
+def test_how_a_tracer_is_to_be_asked_goes_with_it(tracekit, prm, tmp_path):
+    (prm / "config.json").unlink()
+    (prm / "tracer.json").write_text('{"recipe": "r"}')
+    assert tracekit("push", "tracer", prm, "ada/tracer").code == 0
+    assert tracekit("pull", "tracer", "ada/tracer", "-o", tmp_path / "copy").code == 0
+    assert (tmp_path / "copy" / "tracer.json").read_text() == '{"recipe": "r"}'
+
+
 def test_the_same_bytes_again_are_no_new_commit(hub, tracekit, prm):
     first = json.loads(tracekit("push", "prm", prm, "ada/prm", "--json").out)["commit"]
     start = len(hub.requests)
