@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -146,10 +147,17 @@ def load(name: str, settings: dict[str, Any]) -> Local:
 def _on_hub(repo: str, commit: str) -> Trained | None:
     """What the repository says of its training; None when it has no such file."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
         return read(Path(hf_hub_download(repo, FILE, revision=commit)))
+    except LocalEntryNotFoundError:
+        warnings.warn(
+            f"{repo}: the Hub cannot be reached for {FILE}, which would say how this model is to be "
+            "asked; defaults hold",
+            stacklevel=2,
+        )
+        return None
     except EntryNotFoundError:
         return None
 

@@ -17,7 +17,7 @@ from tracekit.analyzers.tracer.writing import Written
 from tracekit.context import Context
 from tracekit.errors import InputError, UsageError
 from tracekit.testing.traces import make_trace
-from tracekit_models.tracer import base
+from tracekit_models.tracer import base, local
 from tracekit_models.tracer.constrain import AnswerLine, trie
 from tracekit_models.tracer.local import Local, load
 from tracekit_models.tracer.recipe import Grpo, Prompt, Recipe, Scratch, asked
@@ -179,3 +179,14 @@ def test_batches_change_nothing(model, words):
 def test_what_is_written_for_training_is_read_back():
     for agent in ("Ada", "Ben | 1"):
         assert parse(write(agent, 1, "x </think> y"), RUN).agent == agent
+
+
+def test_a_hub_that_cannot_be_reached_is_said(monkeypatch):
+    from huggingface_hub import errors
+
+    def gone(*_, **__):
+        raise errors.LocalEntryNotFoundError("offline")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", gone)
+    with pytest.warns(UserWarning, match="ada/model: the Hub cannot be reached"):
+        assert local._on_hub("ada/model", "main") is None
