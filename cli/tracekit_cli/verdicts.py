@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from tracekit.analyzers.run import abstain, attribute, in_order
+from tracekit.analyzers.run import in_order, judged
 from tracekit.analyzers.together import chunks, together
-from tracekit.attribution import Attribution, Method
+from tracekit.attribution import Attribution
 from tracekit.context import Context
-from tracekit.errors import InputError, Problem, boundary
+from tracekit.errors import InputError, Problem
 from tracekit.ingest.files import find_files
 from tracekit.ingest.outcomes import Outcomes
 from tracekit.ingest.pipeline import Ingest
@@ -94,7 +94,7 @@ class Verdicts:
             # methods that ask a model wait most of the time, so several runs are judged at once
             at_once = request.concurrency if "llm" in request.analyzer.needs else 1
             for trace, verdict, problem in in_order(
-                lambda asked: (asked[0], *self._verdict(*asked, context)),
+                lambda asked: (asked[0], *judged(*asked, context, even_success=request.all)),
                 self._methods(traces),
                 at_once,
             ):
@@ -122,25 +122,6 @@ class Verdicts:
             asked = [trace for trace in some if self.request.all or trace.failed is not False]
             one = together(method, [trace for trace in asked if trace.steps])
             yield from ((trace, one) for trace in some)
-
-    def _verdict(
-        self, trace: Trace, method: Analyzer, context: Context
-    ) -> tuple[Attribution, Problem | None]:
-        """The method's verdict, and what went wrong with it.
-
-        A method that breaks on one run abstains there, and we go on.
-        """
-        request = self.request
-        what, path = f"{method.name} failed on {trace.id}", trace.source.path
-        with boundary(what, path) as failure:
-            verdict = attribute(trace, method, context=context, even_success=request.all)
-            if verdict.failed:
-                told = f"{method.name}, {trace.id}: {verdict.abstained}"
-                return verdict, Problem(what=told, path=path)
-            return verdict, None
-        assert failure.problem is not None
-        broken = abstain(trace, Method(name=method.name), failure.problem.what)
-        return msgspec.structs.replace(broken, failed=True), failure.problem
 
     def _signed(self, verdict: Attribution) -> Attribution:
         """The verdict with what it was made with; one that was made before knows it."""
