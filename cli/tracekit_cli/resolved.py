@@ -39,7 +39,7 @@ def kept(said: Mapping[str, Any], redaction: Redaction = "none") -> dict[str, An
 
     >>> kept({"llm": "http://localhost:9/v1/key", "seed": 0, "all": False, "retries": 4})
     {'llm': 'http://localhost:9', 'seed': 0}
-    >>> kept({"corpus": ["/elsewhere/runs", "runs/"], "set": ["step=1", "table=/elsewhere/t.csv"]})
+    >>> kept({"corpus": ["/elsewhere/runs", "runs"], "set": ["step=1", "table=/elsewhere/t.csv"]})
     {'corpus': ['runs'], 'set': ['step=1']}
     """
     clean = _redactor("personal" if redaction == "personal" else "secrets")
