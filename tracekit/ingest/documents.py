@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +11,7 @@ from tracekit.errors import Problem
 from tracekit.ingest.decode import LENIENT, clean, decode_json, too_deep
 from tracekit.ingest.salvage import salvage_json
 from tracekit.ingest.sources import Line, OpenSource
+from tracekit.trace import Trace
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -49,6 +50,10 @@ class Entry(NamedTuple):
     """Pointer to it in the document, such as `/3`; empty = it is the document."""
 
 
+Read = Callable[[OpenSource, Document, dict[str, Any], str], Iterator[Trace | Problem]]
+"""Reads one object, by its document and the pointer to it."""
+
+
 def listed(source: OpenSource) -> Iterator[Entry | Problem]:
     """Every document of a file, or the values in it where it is a list."""
     for document in documents(source):
@@ -59,6 +64,28 @@ def listed(source: OpenSource) -> Iterator[Entry | Problem]:
                 yield Entry(document, value, f"/{position}")
         else:
             yield Entry(document, document.value, "")
+
+
+def each(
+    source: OpenSource, wanted: Callable[[dict[str, Any]], bool], read: Read, missing: str
+) -> Iterator[Trace | Problem]:
+    """What `read` makes of every listed object that is `wanted`; for any other, what is `missing`."""
+    for entry in listed(source):
+        if isinstance(entry, Problem):
+            yield entry
+        elif isinstance(entry.value, dict) and wanted(entry.value):
+            yield from read(source, *entry)
+        else:
+            yield source.problem(None, missing, line=entry.document.line)
+
+
+def holds(key: str, *kinds: type) -> Callable[[dict[str, Any]], bool]:
+    """Whether an object has a value of one of these kinds there.
+
+    >>> holds("steps", list)({"steps": []}), holds("steps", list)({"steps": "none"})
+    (True, False)
+    """
+    return lambda value: isinstance(value.get(key), kinds)
 
 
 def read_line(source: OpenSource, line: Line) -> Iterator[Document | Problem]:

@@ -15,7 +15,7 @@ import msgspec
 from tracekit.errors import Problem
 from tracekit.ingest.atif_own import Own, is_own, restore
 from tracekit.ingest.build import Builder, rest
-from tracekit.ingest.documents import Document, listed
+from tracekit.ingest.documents import Document, each, holds
 from tracekit.ingest.meters import read_time, read_usage
 from tracekit.ingest.parts import as_text, read_call, read_content
 from tracekit.ingest.sources import OpenSource
@@ -37,16 +37,9 @@ class Atif:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per trajectory; sub-agents that lie inside it are part of it."""
-        for entry in listed(source):
-            if isinstance(entry, Problem):
-                yield entry
-                continue
-            document, value, where = entry
-            if isinstance(value, dict) and isinstance(value.get("steps"), list):
-                yield from _trajectory(source, document, value, where)
-            else:
-                what = "there is no list of steps under `steps`"
-                yield source.problem(None, what, line=document.line)
+        return each(
+            source, holds("steps", list), _trajectory, "there is no list of steps under `steps`"
+        )
 
 
 def _trajectory(

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import add_message, is_message, note_prompt
-from tracekit.ingest.documents import Document, listed
+from tracekit.ingest.documents import Document, each, holds
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.sources import OpenSource
@@ -42,22 +42,13 @@ class AutoGen02Chat:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per problem; a file may list several."""
-        for entry in listed(source):
-            if isinstance(entry, Problem):
-                yield entry
-                continue
-            document, run, where = entry
-            if isinstance(run, dict) and isinstance(run.get("messages"), list):
-                yield from _problem(source, self.name, document, run, where)
-            else:
-                what = "there is no list of messages"
-                yield source.problem(None, what, line=document.line)
+        return each(source, holds("messages", list), _problem, "there is no list of messages")
 
 
 def _problem(
-    source: OpenSource, format: str, document: Document, run: dict[str, Any], where: str
+    source: OpenSource, document: Document, run: dict[str, Any], where: str
 ) -> Iterator[Trace | Problem]:
-    build = Builder(source, format, framework="autogen")
+    build = Builder(source, AutoGen02Chat.name, framework="autogen")
     for raw, item in source.records(run["messages"], f"{where}/messages", document.line):
         if not is_message(item):
             yield source.problem(raw, "this is not a chat message")

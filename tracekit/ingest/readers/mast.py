@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import Turn, add_message, add_turn, turns
-from tracekit.ingest.documents import Document, listed
+from tracekit.ingest.documents import Document, each, holds
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.readers import hyperagent_log
@@ -49,19 +49,13 @@ class Mast:
         if source.head.startswith(_SHEET):
             yield source.skip_file("a sheet of annotations without traces")
             return
-        for entry in listed(source):
-            if isinstance(entry, Problem):
-                yield entry
-                continue
-            document, run, where = entry
-            if isinstance(run, dict) and isinstance(run.get("trajectory"), str | list | dict):
-                yield from _run(source, run, document, where)
-            else:
-                yield source.problem(None, "there is no trajectory", line=document.line)
+        yield from each(
+            source, holds("trajectory", str, list, dict), _run, "there is no trajectory"
+        )
 
 
 def _run(
-    source: OpenSource, run: dict[str, Any], document: Document, where: str
+    source: OpenSource, document: Document, run: dict[str, Any], where: str
 ) -> Iterator[Trace | Problem]:
     build = Builder(source, Mast.name, framework=_framework(run))
     trajectory = run["trajectory"]

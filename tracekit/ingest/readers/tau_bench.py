@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import add_message, is_message, note_prompt
-from tracekit.ingest.documents import Document, listed
+from tracekit.ingest.documents import Document, each, holds
 from tracekit.ingest.meters import as_number
 from tracekit.ingest.parts import as_text
 from tracekit.ingest.peek import peek_items
@@ -41,21 +41,13 @@ class TauBench:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per record."""
-        for entry in listed(source):
-            if isinstance(entry, Problem):
-                yield entry
-                continue
-            document, record, pointer = entry
-            if isinstance(record, dict) and isinstance(record.get("traj"), list):
-                yield from _record(source, self.name, record, document, pointer)
-            else:
-                yield source.problem(None, "there is no trajectory", line=document.line)
+        return each(source, holds("traj", list), _record, "there is no trajectory")
 
 
 def _record(
-    source: OpenSource, format: str, record: dict[str, Any], document: Document, pointer: str
+    source: OpenSource, document: Document, record: dict[str, Any], pointer: str
 ) -> Iterator[Trace | Problem]:
-    build = Builder(source, format, framework="tau-bench")
+    build = Builder(source, TauBench.name, framework="tau-bench")
     for raw, item in source.records(record["traj"], f"{pointer}/traj", document.line):
         if is_message(item):
             given = {key: value for key, value in item.items() if value is not None}

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
-from tracekit.ingest.documents import Document, listed
+from tracekit.ingest.documents import Document, each, holds
 from tracekit.ingest.parts import as_text, read_content
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.sources import OpenSource
@@ -46,23 +46,16 @@ class TracerTraj:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per row; a file of one list holds several rows."""
-        for entry in listed(source):
-            if isinstance(entry, Problem):
-                yield entry
-                continue
-            document, row, where = entry
-            if isinstance(row, dict) and isinstance(row.get("history"), list):
-                yield from _trace(source, self.name, row, f"{where}/history", document)
-            else:
-                what = "there is no list of steps under `history`"
-                yield source.problem(None, what, line=document.line)
+        return each(
+            source, holds("history", list), _trace, "there is no list of steps under `history`"
+        )
 
 
 def _trace(
-    source: OpenSource, format: str, row: dict[str, Any], pointer: str, document: Document
+    source: OpenSource, document: Document, row: dict[str, Any], where: str
 ) -> Iterator[Trace | Problem]:
-    build = Builder(source, format, framework="metagpt")
-    for raw, item in source.records(row["history"], pointer, document.line):
+    build = Builder(source, TracerTraj.name, framework="metagpt")
+    for raw, item in source.records(row["history"], f"{where}/history", document.line):
         if not isinstance(item, dict):
             yield source.problem(raw, "a step is not an object")
             continue
@@ -72,7 +65,7 @@ def _trace(
         extra = rest(item, "content", "name")
         build.add(who, content, raw, kind=kind, to=to, extra=extra)
     id = as_text(row.get("question_ID")) or None
-    position = "" if document.line is not None else pointer.removesuffix("/history")
+    position = "" if document.line is not None else where
     yield build.trace(
         id or document.id(source) + position.replace("/", "-"),
         task=Task(as_text(row.get("question")), as_text(row.get("ground_truth")) or None, id),

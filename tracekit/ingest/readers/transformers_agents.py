@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
 from tracekit.ingest.chat import is_message
-from tracekit.ingest.documents import Document, listed
+from tracekit.ingest.documents import Document, each
 from tracekit.ingest.meters import as_number
 from tracekit.ingest.parts import as_text, maybe_json, read_content
 from tracekit.ingest.peek import peek_items
@@ -40,21 +40,13 @@ class TransformersAgents:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per question."""
-        for entry in listed(source):
-            if isinstance(entry, Problem):
-                yield entry
-                continue
-            document, run, pointer = entry
-            if isinstance(run, dict) and _MARKS & run.keys():
-                yield from _run(source, self.name, run, document, pointer)
-            else:
-                yield source.problem(None, "this is not a result", line=document.line)
+        return each(source, lambda run: bool(_MARKS & run.keys()), _run, "this is not a result")
 
 
 def _run(
-    source: OpenSource, format: str, run: dict[str, Any], document: Document, pointer: str
+    source: OpenSource, document: Document, run: dict[str, Any], pointer: str
 ) -> Iterator[Trace | Problem]:
-    build = Builder(source, format, framework="transformers.agents")
+    build = Builder(source, TransformersAgents.name, framework="transformers.agents")
     agent = as_text(run.get("agent_name")) or "agent"
     steps = maybe_json(run.get("intermediate_steps"))
     thought = steps if isinstance(steps, list) else []

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from tracekit.errors import Problem
 from tracekit.ingest.build import Builder, rest
-from tracekit.ingest.documents import Document, listed
+from tracekit.ingest.documents import Document, each, holds
 from tracekit.ingest.parts import as_text, read_content
 from tracekit.ingest.peek import peek_items
 from tracekit.ingest.sources import OpenSource
@@ -44,19 +44,12 @@ class WhoAndWhen:
 
     def read(self, source: OpenSource) -> Iterator[Trace | Problem]:
         """One trace per run; a file holds one, or lists several."""
-        for entry in listed(source):
-            if isinstance(entry, Problem):
-                yield entry
-                continue
-            document, run, where = entry
-            if isinstance(run, dict) and isinstance(run.get("history"), list):
-                yield from self._trace(source, run, document, where)
-            else:
-                what = "there is no list of steps under `history`"
-                yield source.problem(None, what, line=document.line)
+        return each(
+            source, holds("history", list), self._trace, "there is no list of steps under `history`"
+        )
 
     def _trace(
-        self, source: OpenSource, record: dict[str, Any], document: Document, where: str
+        self, source: OpenSource, document: Document, record: dict[str, Any], where: str
     ) -> Iterator[Trace | Problem]:
         prompts = record.get("system_prompt")
         prompts = prompts if isinstance(prompts, dict) else {}
