@@ -153,7 +153,7 @@ class Verdicts:
         count = self.counted
         blamed = "attributed as if failed" if self.request.all else "not blamed"
         return (
-            f"{self.total} runs: {count['failure']} failed, {count['success']} succeeded ({blamed}), "
+            f"{self.total} run{'s' * (self.total != 1)}: {count['failure']} failed, {count['success']} succeeded ({blamed}), "
             f"{count['unknown']} of unknown outcome (verdicts hold if they failed)"
             + (f"; {self.failed} judgement{'s' * (self.failed > 1)} failed" if self.failed else "")
         )

@@ -66,6 +66,19 @@ def clean_env(**more):
 
 
 @pytest.fixture
+def sandbox_runs(run, tmp_path):
+    """Runs so many tasks of the sandbox; gives the file."""
+
+    def make(number):
+        out = tmp_path / "runs.jsonl"
+        done = run("sandbox", "run", "--n", number, "--seed", 5, "-o", out)
+        assert done.code == 0, done.err
+        return out
+
+    return make
+
+
+@pytest.fixture
 def logs(tmp_path):
     """A copy of the example logs."""
     folder = tmp_path / "logs"

@@ -24,11 +24,8 @@ QUICK = ("--method", "last-speaker", "--times", "8")
 
 
 @pytest.fixture
-def runs(run, tmp_path):
-    out = tmp_path / "runs.jsonl"
-    done = run("sandbox", "run", "--n", "6", "--seed", "5", "-o", str(out))
-    assert done.code == 0, done.err
-    return out
+def runs(sandbox_runs):
+    return sandbox_runs(6)
 
 
 def test_failures_are_debugged_and_a_repair_is_measured(run, runs):

@@ -15,11 +15,8 @@ SYSTEM = ("--system", "tracekit.replay.sandbox.system:Sandbox")
 
 
 @pytest.fixture
-def runs(run, tmp_path):
-    out = tmp_path / "runs.jsonl"
-    done = run("sandbox", "run", "--n", "12", "--seed", "5", "-o", str(out))
-    assert done.code == 0, done.err
-    return out
+def runs(sandbox_runs):
+    return sandbox_runs(12)
 
 
 def test_failed_tasks_are_tried_again_beside_plain_retries(run, runs, tmp_path):

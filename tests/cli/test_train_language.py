@@ -21,6 +21,7 @@ from tracekit.folds import fingerprint  # noqa: E402
 from tracekit.ingest.journal import JOURNAL, Instalment  # noqa: E402
 from tracekit.store import write_traces  # noqa: E402
 from tracekit.testing.hub_server import HubServer  # noqa: E402
+from tracekit.testing.traces import make_trace  # noqa: E402
 from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace  # noqa: E402
 from tracekit_models.publishable import check_folder  # noqa: E402
 
@@ -32,12 +33,10 @@ HOW = ("--lora", 4, "--epochs", 12, "--rate", 0.01, "--length", 64)
 def run_of(number):
     good = number % 2 == 0
     texts = ["so many sails", "right" if good else "wrong", "so"]
-    return Trace(
-        id=f"run-{number}",
-        source=Source(format="toy"),
+    return make_trace(
+        f"run-{number}",
+        zip("ABA", texts, strict=True),
         task=Task(question=f"How many sails has boat {number // 2}?"),
-        agents=(Agent("A", "A"), Agent("B", "B")),
-        steps=tuple(Step(i, "AB"[i % 2], content=text) for i, text in enumerate(texts)),
         outcome=Outcome(status="success" if good else "failure"),
     )
 

@@ -10,7 +10,8 @@ pytest.importorskip("transformers")
 from tracekit.analyzers.models import load_values, save_model
 from tracekit.prm.targets import Target, of_outcomes, write_targets
 from tracekit.store import write_traces
-from tracekit.trace import Agent, Outcome, Source, Step, Task, Trace
+from tracekit.testing.traces import make_trace
+from tracekit.trace import Outcome, Task
 
 
 def run_of(number):
@@ -19,12 +20,10 @@ def run_of(number):
         f"I count the sails, {number}.",
         "That is right." if good else "Error: it does not add up: 2 + 2 = 5",
     ]
-    return Trace(
-        id=f"run-{number}",
-        source=Source(format="toy"),
+    return make_trace(
+        f"run-{number}",
+        zip("AB", texts, strict=True),
         task=Task(question=f"How many sails has boat {number // 4}?"),
-        agents=(Agent("A", "A"), Agent("B", "B")),
-        steps=tuple(Step(i, "AB"[i], content=text) for i, text in enumerate(texts)),
         outcome=Outcome(status="success" if good else "failure"),
     )
 

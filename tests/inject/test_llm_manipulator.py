@@ -20,6 +20,8 @@ from tracekit.testing.chat_server import ChatServer, Reply
 from tracekit.testing.traces import HOSTILE, make_trace
 from tracekit.trace import Agent, Step, Task, ToolCall
 
+pytestmark = pytest.mark.usefixtures("no_proxy")
+
 QUICK = Retry(tries=1, total=20.0)
 TRACE = make_trace(
     "run",
@@ -33,13 +35,6 @@ TRACE = make_trace(
     agents=tuple(Agent(n, n, r) for n, r in (("Planner", "planner"), ("Solver", "worker"), ("lookup", "tool"), ("Checker", "verifier"))),
     task=Task("How many are 3 and 4?", "7", "sum"),
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @pytest.fixture

@@ -260,3 +260,17 @@ def _lines(fingerprints: Iterable[str]) -> bytes:
 
 def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def card_header(*tags: str, licence: str | None = None, base: str | None = None) -> list[str]:
+    """The lines of YAML that a model card begins with, and an empty one.
+
+    Hubs want a licence; without one the header has none, and `push` will ask for it.
+
+    >>> card_header("judge", base="ada/model")[1:3]
+    ['base_model: ada/model', 'library_name: mas-tracekit']
+    """
+    lines = [] if licence is None else [f"license: {licence}"]
+    lines += [] if base is None else [f"base_model: {base}"]
+    lines += ["library_name: mas-tracekit", f"tags: [{', '.join(tags)}]"]
+    return ["---", *lines, "---", ""]

@@ -11,6 +11,7 @@ import msgspec
 
 from tracekit import registry
 from tracekit.analyzers.linear_fit import question
+from tracekit.analyzers.models import card_header
 from tracekit.attribution import Attribution
 from tracekit.context import Context
 from tracekit.errors import ContractError, UsageError
@@ -188,14 +189,8 @@ def _usual_folds(runs: int, groups: int) -> int:
 
 
 def card(trained: Trained, *, licence: str | None = None) -> str:
-    """The model card: a YAML header, what it was fitted on, and how good it is out of fold.
-
-    Hubs want a licence; without one the header has none, and `push` will ask for it.
-    """
+    """The model card: a YAML header, what it was fitted on, and how good it is out of fold."""
     name = trained.analyzer.name
-    header = ["library_name: mas-tracekit", "tags: [failure-attribution, multi-agent]"]
-    if licence is not None:
-        header.insert(0, f"license: {licence}")
     if trained.board is None:
         figures = f"None: {trained.unevaluated}."
     else:
@@ -204,7 +199,7 @@ def card(trained: Trained, *, licence: str | None = None) -> str:
         )
     return "\n".join(
         [
-            *("---", *header, "---", ""),
+            *card_header("failure-attribution", "multi-agent", licence=licence),
             f"# {name}, fitted on {trained.traces} labelled runs",
             "",
             f"Weights of tracekit's `{name}` method: which agent and step broke a failed run. Use:",

@@ -37,6 +37,17 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the run is unlike every training system."""
         return self.distance > self.limit
 
+    def doubts(self, model: str) -> tuple[str, ...]:
+        """That the run is unlike what a model was trained on, in a sentence; empty when it is not."""
+        if not self.drifted:
+            return ()
+        return (
+            (
+                f"unlike the runs that {model} was trained on (nearest: {self.nearest}, distance "
+                f"{self.distance:.2f}, limit {self.limit:.2f}): its values mean little here"
+            ),
+        )
+
 
 class Detector(NamedTuple):
     """Mean features of the training systems."""

@@ -143,15 +143,7 @@ class Prm:
 
     def doubts(self, trace: Trace) -> tuple[str, ...]:
         """That the run is unlike every training system, in a sentence; empty when it is not."""
-        found = self.drift(trace)
-        if not found.drifted:
-            return ()
-        return (
-            (
-                f"unlike the runs that prm was trained on (nearest: {found.nearest}, distance "
-                f"{found.distance:.2f}, limit {found.limit:.2f}): its values mean little here"
-            ),
-        )
+        return self.drift(trace).doubts("prm")
 
     def seen(self) -> frozenset[str]:
         """Content hashes of the runs it was fitted on."""

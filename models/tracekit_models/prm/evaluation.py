@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
+from tracekit.analyzers.models import card_header
 from tracekit.errors import UsageError
 from tracekit.prm.model import Prm
 from tracekit.prm.targets import Target
@@ -145,12 +146,9 @@ def _end(one: Example) -> float:
 
 def card(trained: Trained, *, licence: str | None = None) -> str:
     """The model card: a YAML header, what it was fitted on, for whom it holds, and how good it is."""
-    header = ["library_name: mas-tracekit", "tags: [process-reward-model, multi-agent]"]
-    if licence is not None:
-        header.insert(0, f"license: {licence}")
     return "\n".join(
         [
-            *("---", *header, "---", ""),
+            *card_header("process-reward-model", "multi-agent", licence=licence),
             f"# prm, fitted on {trained.runs} runs",
             "",
             "Weights of tracekit's `prm`: how likely an unfinished run is to end well. Use:",

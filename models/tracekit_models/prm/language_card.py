@@ -6,6 +6,7 @@ import hashlib
 
 import msgspec
 
+from tracekit.analyzers.models import card_header
 from tracekit.version import __version__
 from tracekit_models.prm.evaluation import told
 from tracekit_models.prm.language_fit import CURVED, Trained
@@ -14,14 +15,10 @@ from tracekit_models.prm.language_fit import CURVED, Trained
 def card(trained: Trained, *, licence: str | None = None) -> str:
     """A YAML header, the backbone, the data and its hash, the protocol, and how good it is."""
     settings = trained.values.language.settings
-    header = ["library_name: mas-tracekit", "tags: [process-reward-model, multi-agent]"]
-    if settings.base is not None:
-        header.insert(0, f"base_model: {settings.base.partition('@')[0]}")
-    if licence is not None:
-        header.insert(0, f"license: {licence}")
+    base = None if settings.base is None else settings.base.partition("@")[0]
     return "\n".join(
         [
-            *("---", *header, "---", ""),
+            *card_header("process-reward-model", "multi-agent", licence=licence, base=base),
             f"# prm-language, fitted on {trained.runs} runs",
             "",
             "A language model that says how likely an unfinished run is to end well. Use:",

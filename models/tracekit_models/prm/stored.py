@@ -83,15 +83,7 @@ class LanguageValues:
     def doubts(self, trace: Trace) -> tuple[str, ...]:
         """That the run is unlike every training system, in a sentence; empty when it is not."""
         familiar = self.language.familiar
-        found = familiar.judge(trace) if familiar is not None else None
-        if found is None or not found.drifted:
-            return ()
-        return (
-            (
-                f"unlike the runs that this model was trained on (nearest: {found.nearest}, distance "
-                f"{found.distance:.2f}, limit {found.limit:.2f}): its values mean little here"
-            ),
-        )
+        return () if familiar is None else familiar.judge(trace).doubts("this model")
 
     def seen(self) -> frozenset[str]:
         """Content hashes of the runs it was fitted, calibrated or judged on."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from tracekit.analyzers.models import card_header
 from tracekit.analyzers.tracer.analyzer import DEFAULTS
 from tracekit.analyzers.tracer.trained import FILE, write
 from tracekit.metrics import chance
@@ -69,24 +70,19 @@ def finish(made: Made, traces: Sequence[Trace], out: Path, *, licence: str | Non
 def card(found: Finished, *, licence: str | None = None) -> str:
     """The model card: a YAML header, the recipe, the data, the figures beside chance, the limits."""
     made, recipe = found.made, found.made.recipe
-    header = ["library_name: mas-tracekit", "tags: [failure-attribution, multi-agent, trl]"]
-    if isinstance(recipe.base, str):
-        header.insert(0, f"base_model: {recipe.base}")
-    if licence is not None:
-        header.insert(0, f"license: {licence}")
-    base = recipe.base if isinstance(recipe.base, str) else "made here, from nothing"
+    base = recipe.base if isinstance(recipe.base, str) else None
     shown = "sees" if recipe.prompt.with_answer else "does not see"
     told = msgspec.json.format(msgspec.json.encode(recipe), indent=2).decode()
     return "\n".join(
         [
-            *("---", *header, "---", ""),
+            *card_header("failure-attribution", "multi-agent", "trl", licence=licence, base=base),
             f"# {recipe.name}: a tracer",
             "",
             "Reads the log of a failed run of a team of agents and names the decisive step. Use:",
             "",
             "    tracekit attribute LOGS --method tracer --model FOLDER",
             "",
-            f"- Base: {base}. Stages: {', '.join(made.stages)}.",
+            f"- Base: {base or 'made here, from nothing'}. Stages: {', '.join(made.stages)}.",
             f"- Prompts: {', '.join(made.prompts)}; it {shown} the correct answer of the task.",
             (
                 f"- Data: {len(made.fingerprints)} labelled failures (`fingerprints.txt`), {made.train}"
