@@ -29,15 +29,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 import torch
+from gpu_flops import PEAK, forward
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-PEAK = 989e12
-"""FLOP/s of one H100 or H200, bfloat16, dense."""
 
 
 class Sizes(NamedTuple):
@@ -156,7 +154,7 @@ def multiplied(model: nn.Module) -> int:
 
 def flops(sizes: Sizes, weights: int) -> float:
     """FLOPs of training on one token, forward and backward."""
-    return 6.0 * weights + 6.0 * sizes.layers * sizes.width * sizes.length
+    return 3 * forward(weights, sizes.layers, sizes.width, sizes.length)
 
 
 def main() -> None:

@@ -5,12 +5,15 @@ is not on the list in skips.txt fails.
 """
 
 import fnmatch
+import importlib
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +40,7 @@ CHROMIUM_FLAGS = (
     "--window-size=1400,1000",
 )
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 NO_DATA = "TRACEKIT_DATA is not set"
 SKIPS = Path(__file__).with_name("skips.txt")
 
@@ -48,6 +52,14 @@ def data() -> Path:
     if not folder:
         pytest.skip(NO_DATA)
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def benchmark_script() -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a script of benchmarks/ by name; it finds its siblings there, as when it is run."""
+    sys.path.append(str(BENCHMARKS))  # last: `decode` and the like hide nothing
+    yield importlib.import_module
+    sys.path.remove(str(BENCHMARKS))
 
 
 def pytest_collection_modifyitems(items):

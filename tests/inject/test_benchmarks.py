@@ -1,8 +1,6 @@
 """The two checks by other means can fail, and do not fail where nothing is wrong."""
 
-import importlib.util
 import random
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,20 +8,10 @@ import pytest
 from tracekit.replay.sandbox.system import Sandbox
 from tracekit.store import decode_trace
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-
-
-def loaded(name):
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture(scope="module")
-def oracle():
-    return loaded("oracle_check")
+def oracle(benchmark_script):
+    return benchmark_script("oracle_check")
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +20,8 @@ def verified(oracle, folder):
     return [row for row in rows if row["kind"] == "failure" and row["verified"]]
 
 
-def test_the_oracle_is_independent():
-    text = (FOLDER / "oracle_check.py").read_text()
+def test_the_oracle_is_independent(oracle):
+    text = Path(oracle.__file__).read_text()
     assert "from tracekit.inject" not in text
     assert "replay.effect" not in text
     assert ".outcome(" not in text
@@ -72,8 +60,8 @@ class Drifting(Sandbox):
         return super().resume(checkpoint, intervention, seed + 1)
 
 
-def test_replays_that_drift_are_counted():
-    exact = loaded("replay_exact")
+def test_replays_that_drift_are_counted(benchmark_script):
+    exact = benchmark_script("replay_exact")
     system = Sandbox("arithmetic", "star", skill=0.7)
     same = exact.resumed(system, Sandbox(), "arithmetic", 25, random.Random(1))
     assert (same.resumes, same.different) == (25, 0)
@@ -81,8 +69,8 @@ def test_replays_that_drift_are_counted():
     assert drift.different > 10
 
 
-def test_shares_add_up():
-    shares = loaded("replay_exact").shares(10_000, 500)
+def test_shares_add_up(benchmark_script):
+    shares = benchmark_script("replay_exact").shares(10_000, 500)
     assert sum(shares.values()) == 10_000
     assert sum(count for (family, _), count in shares.items() if family == "programs") == 500
     assert len(shares) == 25

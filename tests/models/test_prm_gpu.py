@@ -1,26 +1,19 @@
 """The GPU benchmark runs, tiny, on a CPU, and counts what it says it counts."""
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "prm_gpu.py"
-
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("prm_gpu", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(benchmark_script):
+    return benchmark_script("prm_gpu")
 
 
 def test_flops_by_hand(script):
@@ -41,9 +34,9 @@ def test_the_default_has_about_100_million_weights(script):
     assert script.Sizes().length == 4096
 
 
-def test_it_trains_and_prints_one_object():
+def test_it_trains_and_prints_one_object(script):
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--tiny", "--mode", "none", "--steps", "3", "--warmup", "1"],
+        [sys.executable, script.__file__, "--tiny", "--mode", "none", "--steps", "3", "--warmup", "1"],
         capture_output=True, text=True, timeout=120, check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip

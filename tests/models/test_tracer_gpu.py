@@ -1,22 +1,15 @@
 """The benchmark of training on rewards runs at toy size, and counts what it says it counts."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("trl")
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tracer_gpu.py"
-
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("tracer_gpu", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(benchmark_script):
+    return benchmark_script("tracer_gpu")
 
 
 def test_flops_by_hand(script):

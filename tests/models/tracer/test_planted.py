@@ -1,10 +1,8 @@
 """Planted instructions: no token of theirs gets through, and what moves a verdict is seen to."""
 
-import importlib.util
 import random
 import re
 from collections import Counter
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -258,13 +256,9 @@ def test_instructions_are_worded_in_many_ways():
     assert all("Ada" in text and "3" in text for text in texts)
 
 
-def test_shares_by_hand():
+def test_shares_by_hand(benchmark_script):
     pytest.importorskip("trl")
-    spec = importlib.util.spec_from_file_location(
-        "tracer_planted", Path(__file__).parents[3] / "benchmarks" / "tracer_planted.py"
-    )
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = benchmark_script("tracer_planted")
     label, wanted = ("Ben", 1), ("Dan", 4)
 
     def one(harmless, sown):

@@ -1,10 +1,8 @@
 """The report of the stages, by hand on a handful of answers: same seeds beside each other, pictures."""
 
 import argparse
-import importlib.util
 import re
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,12 +16,8 @@ from tracekit_models.tracer.evaluate import Scored
 
 
 @pytest.fixture(scope="module")
-def report():
-    path = Path(__file__).parents[3] / "benchmarks" / "tracer_stages_report.py"
-    spec = importlib.util.spec_from_file_location("tracer_stages_report", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
+def report(benchmark_script):
+    return benchmark_script("tracer_stages_report")
 
 
 @pytest.fixture
