@@ -65,18 +65,32 @@ RoundsOption = Annotated[
 ]
 
 
+class Trials(msgspec.Struct, frozen=True, kw_only=True):
+    """Who suspects and who corrects steps, and how much is replayed."""
+
+    method: MethodOption = DEFAULTS.method
+    hypotheses: HypothesesOption = DEFAULTS.hypotheses
+    times: TimesOption = DEFAULTS.n
+    budget: BudgetOption = DEFAULTS.budget
+    correction: CorrectionOption = DEFAULTS.correction
+    model: ModelOption = ""
+
+    def plan(self) -> Plan:
+        """The same for the library; raises what `plan_of` does."""
+        return plan_of(
+            {"method": self.method, "hypotheses": self.hypotheses, "n": self.times,
+             "budget": self.budget, "correction": self.correction, "model": self.model}
+        )  # fmt: skip
+
+
 @grouped
 def command(
     typed: typer.Context,
     logs: options.Logs,
     system: SystemOption,
     run: RunOption = None,
-    method: MethodOption = DEFAULTS.method,
-    hypotheses: HypothesesOption = DEFAULTS.hypotheses,
-    times: TimesOption = DEFAULTS.n,
-    budget: BudgetOption = DEFAULTS.budget,
-    correction: CorrectionOption = DEFAULTS.correction,
-    model: ModelOption = "",
+    *,
+    trials: Trials,
     most: MostOption = 20,
     fresh: FreshOption = 50,
     rounds: RoundsOption = 1,
@@ -84,7 +98,6 @@ def command(
     seed: options.Seed = 0,
     html: options.Html = None,
     json: options.Json = False,
-    *,
     asking: Calls,
     quiet: options.Quiet = False,
 ) -> None:
@@ -104,11 +117,9 @@ def command(
       tracekit debug runs.jsonl --system my_team:build --llm http://localhost:8000/v1 --model my-model
     """
     sys.path.append(os.getcwd())  # a system lies beside its logs more often than on the path
-    plan = plan_of(
-        {"method": method, "hypotheses": hypotheses, "n": times, "budget": budget,
-         "correction": correction, "model": model}
-    )  # fmt: skip
-    with opened(Context(seed=seed), Means(system=system, calls=asking, model=model)) as context:
+    plan = trials.plan()
+    means = Means(system=system, calls=asking, model=trials.model)
+    with opened(Context(seed=seed), means) as context:
         team = context.system
         assert team is not None  # `opened` loads it, or raises
         failures, seen, code = failed_runs(logs, run, team)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from tracekit.analyzers.causal.discover import CausalEffect, Discovery, Node, di
 from tracekit.analyzers.causal.search import ALGORITHMS, TESTS, Settings
 from tracekit.analyzers.causal.table import MOST_COLUMNS
 from tracekit.errors import InputError, UsageError
-from tracekit.ingest.outcomes import Outcomes, outcomes_from
+from tracekit.ingest.outcomes import outcomes_from
 from tracekit.ingest.pipeline import Ingest
 from tracekit.ingest.sniff import reader_of
 from tracekit.report.visible import one_line
@@ -98,14 +98,7 @@ def command(
     if format is not None:
         reader_of(format)
     settings = Settings(_known(algorithm, ALGORITHMS), _known(test, TESTS), alpha)
-    if outcome_from is not None:
-        sys.path.append(os.getcwd())  # a check lies beside the logs more often than on the path
-    outcomes = outcomes_from(outcome_from) if outcome_from else None
-    ingest = Ingest(paths, formats=[format] if format else None)
-    runs = list(_read(ingest, outcomes))
-    code = report_problems([p for file in ingest.files for p in file.problems], quiet=quiet)
-    if not runs:
-        raise InputError(f"no trace in {', '.join(paths)}; `tracekit ingest` says why")
+    runs, code = _read(paths, format, outcome_from, quiet=quiet)
     with bar("searching", 1 + halves + shuffles, quiet=quiet) as tick:
         found = discover(
             runs,
@@ -150,9 +143,19 @@ def _variant(pattern: str | None) -> Callable[[Trace], str]:
     return named
 
 
-def _read(ingest: Ingest, outcomes: Outcomes | None) -> Iterator[Trace]:
-    for trace in ingest.traces():
-        yield trace if outcomes is None else outcomes.apply(trace)
+def _read(
+    paths: list[str], format: str | None, outcome_from: str | None, *, quiet: bool
+) -> tuple[list[Trace], int]:
+    """Runs with their outcomes, at least one, and the exit code that the files ask for."""
+    if outcome_from is not None:
+        sys.path.append(os.getcwd())  # a check lies beside the logs more often than on the path
+    outcomes = outcomes_from(outcome_from) if outcome_from else None
+    ingest = Ingest(paths, formats=[format] if format else None)
+    runs = [run if outcomes is None else outcomes.apply(run) for run in ingest.traces()]
+    code = report_problems([p for file in ingest.files for p in file.problems], quiet=quiet)
+    if not runs:
+        raise InputError(f"no trace in {', '.join(paths)}; `tracekit ingest` says why")
+    return runs, code
 
 
 def _print(found: Discovery) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from tracekit import registry
@@ -96,19 +97,38 @@ CasesOption = Annotated[
 ]
 
 
+class Scoring(msgspec.Struct, frozen=True, kw_only=True):
+    """How methods are fitted and scored."""
+
+    folds: FoldsOption = DEFAULTS.folds
+    seeds: SeedsOption = ",".join(map(str, DEFAULTS.seeds))
+    refit: RefitOption = DEFAULTS.refit
+    allow_seen: AllowSeenOption = False
+    protocol: ProtocolOption = DEFAULTS.protocol
+    scorer: ScorerOption = DEFAULTS.scorer
+    with_answer: options.WithAnswer = False
+
+    def config(self, *, own_weights: bool) -> EvalConfig:
+        """The same for the library; weights of one's own are scored as they are."""
+        return EvalConfig(
+            folds=self.folds,
+            seeds=_seeds(self.seeds),
+            refit=self.refit and not own_weights,
+            allow_seen=self.allow_seen,
+            protocol=_protocol(self.protocol),
+            scorer=_scorer(self.scorer),
+            with_answer=self.with_answer,
+        )
+
+
 @grouped
 def command(
     benchmark: BenchmarkArgument,
     data: DataOption,
     method: MethodOption = None,
     model: ModelOption = None,
-    folds: FoldsOption = DEFAULTS.folds,
-    seeds: SeedsOption = ",".join(map(str, DEFAULTS.seeds)),
-    refit: RefitOption = DEFAULTS.refit,
-    allow_seen: AllowSeenOption = False,
-    protocol: ProtocolOption = DEFAULTS.protocol,
-    scorer: ScorerOption = DEFAULTS.scorer,
-    with_answer: options.WithAnswer = False,
+    *,
+    scoring: Scoring,
     json: options.Json = False,
     markdown: MarkdownOption = None,
     html: HtmlOption = None,
@@ -116,7 +136,6 @@ def command(
     manifest: ManifestOption = None,
     set: SetOption = None,
     repeat: calls.Repeat = None,
-    *,
     asking: calls.Calls,
     quiet: options.Quiet = False,
 ) -> None:
@@ -138,15 +157,7 @@ def command(
     named = [name.strip() for given in method or () for name in given.split(",") if name.strip()]
     by_name = asking.answered or any(may_ask(registry.get("analyzers", name)) for name in named)
     weights = None if by_name else model
-    config = EvalConfig(
-        folds=folds,
-        seeds=_seeds(seeds),
-        refit=refit and weights is None,
-        allow_seen=allow_seen,
-        protocol=_protocol(protocol),
-        scorer=_scorer(scorer),
-        with_answer=with_answer,
-    )
+    config = scoring.config(own_weights=weights is not None)
     job = Job(
         benchmark=benchmark, methods=tuple(named), model=weights, data=data, config=config,
         calls=asking, settings=parse_settings(set, model if by_name else None, repeat),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.text import Text
 
@@ -61,20 +62,39 @@ GithubOption = Annotated[
 ]
 
 
+class Against(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs are held against, and whether that moves."""
+
+    baseline: BaselineOption = None
+    fail_on: FailOnOption = None
+    accept: AcceptOption = False
+    tighten: TightenOption = False
+
+    def rules(self) -> list[str]:
+        """Names of the rules asked for; raises `UsageError` for such as cannot be followed."""
+        given = (name.strip() for text in self.fail_on or () for name in text.split(","))
+        names = [name for name in given if name]
+        check(names, has_baseline=self.baseline is not None)
+        if (self.accept or self.tighten) and self.baseline is None:
+            raise UsageError("--accept and --tighten write a baseline: name it, --baseline FILE")
+        return names
+
+    def known(self) -> baselines.Baseline | None:
+        """The failures known so far; none where they are written anew."""
+        return None if self.baseline is None or self.accept else baselines.read(self.baseline)
+
+
 @grouped
 def command(
     paths: options.Logs,
-    baseline: BaselineOption = None,
-    fail_on: FailOnOption = None,
-    accept: AcceptOption = False,
-    tighten: TightenOption = False,
+    *,
+    against: Against,
     sarif: SarifOption = None,
     junit: JunitOption = None,
     html: options.Html = None,
     github: GithubOption = None,
     json: options.Json = False,
     verdicts: VerdictsOption = None,
-    *,
     asked: Asked,
     redact: options.Redact = True,
     pii: options.Pii = False,
@@ -97,17 +117,14 @@ def command(
       tracekit gate runs/ --baseline base.json --fail-on new-failures --sarif tracekit.sarif
       tracekit gate runs/ --fail-on agent:Planner,mode:FM-3.2 --baseline base.json
     """
-    names = [name.strip() for text in fail_on or () for name in text.split(",") if name.strip()]
-    check(names, has_baseline=baseline is not None)
-    if (accept or tighten) and baseline is None:
-        raise UsageError("--accept and --tighten write a baseline: name it, --baseline FILE")
+    names, baseline = against.rules(), against.baseline
     reading = Reading(
         paths=tuple(paths),
         verdicts=verdicts,
         redaction=options.redaction(redact=redact, pii=pii),
         quiet=quiet,
     )
-    base = None if baseline is None or accept else baselines.read(baseline)
+    base = against.known()
     with judging(asked, reading) as made:
         known = list(judged(made))
     unread = close(made)
@@ -118,12 +135,12 @@ def command(
     if html is not None:
         made.pairs = [(one.trace, one.verdict) for one in known if one.trace.failed is not False]
         write_report(html, made, quiet=quiet)
-    if accept and baseline is not None:
+    if against.accept and baseline is not None:
         _accept(known, baseline, config)
         raise typer.Exit(unread)
     decision = decide(known, base, names, config)
     _tell(decision, json=json, github=_on_github(github), quiet=quiet)
-    if tighten and decision.passed and baseline is not None and base is not None:
+    if against.tighten and decision.passed and baseline is not None and base is not None:
         baselines.write(baseline, baselines.tightened(base, baselines.tally(known, config)))
         note(f"wrote {baseline}", quiet=quiet)
     raise typer.Exit(unread if decision.passed else GATE)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from tracekit.errors import InputError, UsageError
@@ -22,6 +23,7 @@ from tracekit.optional import require
 from tracekit.trace import Task, Trace
 from tracekit_cli import options
 from tracekit_cli.calls import KeyEnv
+from tracekit_cli.grouped import grouped
 from tracekit_cli.output import emit_json, note, report_problems, show
 from tracekit_cli.progress import bar
 
@@ -84,21 +86,46 @@ ResumeOption = Annotated[
 ]
 
 
+class Faults(msgspec.Struct, frozen=True, kw_only=True):
+    """Which faults are injected, by whom, and into the runs of what."""
+
+    family: FamilyOption = None
+    topology: TopologyOption = None
+    modes: ModesOption = None
+    strategies: StrategiesOption = None
+    manipulator: ManipulatorOption = None
+    llm: LlmOption = ""
+    model: ModelOption = ""
+    key_env: KeyEnv = ""
+    system: SystemOption = None
+    tasks: TasksOption = None
+    offline: OfflineOption = None
+    natural: NaturalOption = False
+
+    def spec(self, n: int, seed: int, recordings: list[Trace]) -> Spec:
+        """The same for the library; what is not said is as usual there."""
+        given: dict[str, Any] = {
+            "families": _names(self.family),
+            "topologies": _names(self.topology),
+            "modes": _names(self.modes),
+            "strategies": _names(self.strategies),
+            "tasks": _tasks(self.system, self.tasks),
+            "recordings": tuple(fingerprint(trace) for trace in recordings) or None,
+            "manipulator": self.manipulator or ("rules" if self.system or self.offline else None),
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        return Spec(
+            n=n, system=self.system, seed=seed, natural=self.natural, endpoint=self.llm,
+            model=self.model, key_env=self.key_env, **given,
+        )  # fmt: skip
+
+
+@grouped
 def command(
     n: NOption = DEFAULTS.n,
     out: OutOption = Path("datasets/injected"),
-    family: FamilyOption = None,
-    topology: TopologyOption = None,
-    modes: ModesOption = None,
-    strategies: StrategiesOption = None,
-    manipulator: ManipulatorOption = None,
-    llm: LlmOption = "",
-    model: ModelOption = "",
-    key_env: KeyEnv = "",
-    system: SystemOption = None,
-    tasks: TasksOption = None,
-    offline: OfflineOption = None,
-    natural: NaturalOption = False,
+    *,
+    faults: Faults,
     leaks: LeaksOption = True,
     licence: LicenceOption = None,
     seed: SeedOption = 0,
@@ -123,26 +150,13 @@ def command(
       tracekit inject --manipulator llm --llm http://localhost:8000/v1 --model my-model --n 50 -o out/llm
       tracekit inject --offline logs/ --manipulator rules --n 50 --no-leaks -o out/offline
     """
-    if tasks is not None and system is None:
+    if faults.tasks is not None and faults.system is None:
         raise UsageError("--tasks is for a --system of your own; the sandbox makes its tasks")
     sys.path.append(os.getcwd())  # a system lies beside its logs more often than on the path
     if leaks:
         require("sklearn", extra="analyze")
-    recordings, code = _recordings(offline or [], quiet=quiet)
-    given: dict[str, Any] = {
-        "families": _names(family),
-        "topologies": _names(topology),
-        "modes": _names(modes),
-        "strategies": _names(strategies),
-        "tasks": _tasks(system, tasks),
-        "recordings": tuple(fingerprint(trace) for trace in recordings) or None,
-        "manipulator": manipulator or ("rules" if system or offline else None),
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    spec = Spec(
-        n=n, system=system, seed=seed, natural=natural, endpoint=llm, model=model,
-        key_env=key_env, **given,
-    )  # fmt: skip
+    recordings, code = _recordings(faults.offline or [], quiet=quiet)
+    spec = faults.spec(n, seed, recordings)
     if not resume:
         clear(out)
     began = time.perf_counter()

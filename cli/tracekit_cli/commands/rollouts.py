@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from tracekit.inject.tasks import own_tasks, read_tasks
@@ -22,6 +23,7 @@ from tracekit.store import write_traces
 from tracekit.trace import Task, Trace
 from tracekit_cli import options
 from tracekit_cli.commands.search import NOption, SeedOption, SystemOption
+from tracekit_cli.grouped import grouped
 from tracekit_cli.output import emit_json, note, show
 from tracekit_cli.progress import bar
 
@@ -62,16 +64,35 @@ OutOption = Annotated[
 ]
 
 
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """How far, and which way, runs are finished."""
+
+    rollouts: RolloutsOption = USUAL.rollouts
+    children: ChildrenOption = USUAL.children
+    exploration: ExplorationOption = USUAL.exploration
+    rule: RuleOption = Choice.uct
+    parallel: ParallelOption = USUAL.parallel
+
+    def settings(self) -> Settings:
+        """The same for the library."""
+        chosen: Rule = "uct" if self.rule is Choice.uct else "puct"
+        return Settings(
+            rollouts=self.rollouts,
+            children=self.children,
+            exploration=self.exploration,
+            rule=chosen,
+            parallel=self.parallel,
+        )
+
+
+@grouped
 def command(
     system: SystemOption,
     tasks: options.Tasks = None,
     n: NOption = 20,
     how: HowOption = How.mcts,
-    rollouts: RolloutsOption = USUAL.rollouts,
-    children: ChildrenOption = USUAL.children,
-    exploration: ExplorationOption = USUAL.exploration,
-    rule: RuleOption = Choice.uct,
-    parallel: ParallelOption = USUAL.parallel,
+    *,
+    search: Search,
     all: AllOption = False,
     out: OutOption = Path("rollouts"),
     seed: SeedOption = 0,
@@ -94,14 +115,7 @@ def command(
     sys.path.append(os.getcwd())  # a system lies beside its logs more often than on the path
     team = load_system(system)
     asked: Iterable[Task] = read_tasks(tasks) if tasks else own_tasks(system)
-    chosen: Rule = "uct" if rule is Choice.uct else "puct"
-    settings = Settings(
-        rollouts=rollouts,
-        children=children,
-        exploration=exploration,
-        rule=chosen,
-        parallel=parallel,
-    )
+    settings = search.settings()
     runs: list[Trace] = []
     rows: list[Target] = []
     grown = 0

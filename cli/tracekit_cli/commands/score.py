@@ -21,12 +21,15 @@ from tracekit.report.machine import json_bytes
 from tracekit.trace import Trace
 from tracekit_cli import options, values
 from tracekit_cli.following import Waiting, follow
+from tracekit_cli.grouped import grouped
 from tracekit_cli.output import emit, note, report_problems, show
 from tracekit_cli.progress import bar
 from tracekit_cli.resolved import resolved
 
 ALARM = 1
 """Exit code when a run broke the rule that was given."""
+USUAL_BOUND = 0.2
+"""Below it a run that is followed is alarming, where no rule is given."""
 
 LogsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="DIR", help="Folders, files or archives of logs.")
@@ -80,17 +83,41 @@ JsonOption = Annotated[
 ]
 
 
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """What is alarming about a value."""
+
+    below: BelowOption = None
+    drop: DropOption = None
+    patience: PatienceOption = 1
+
+    @property
+    def said(self) -> bool:
+        """Whether the command line says anything about it."""
+        return self.below is not None or self.drop is not None
+
+    def rule(self, *, usual: float | None = None) -> Rule:
+        """The same for the library; `usual` is the bound where none is said."""
+        below = self.below if self.said else usual
+        return Rule(below=below, drop=self.drop, patience=self.patience)
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run is followed while it goes on."""
+
+    on_alarm: OnAlarmOption = ""
+    keep_going: KeepGoingOption = False
+    poll: PollOption = 0.5
+    until_idle: IdleOption = None
+
+
+@grouped
 def command(
     context: typer.Context,
     paths: LogsArgument = None,
     follow_: FollowOption = None,
-    below: BelowOption = None,
-    drop: DropOption = None,
-    patience: PatienceOption = 1,
-    on_alarm: OnAlarmOption = "",
-    keep_going: KeepGoingOption = False,
-    poll: PollOption = 0.5,
-    until_idle: IdleOption = None,
+    *,
+    watch: Watch,
+    live: Live,
     values_: values.Values = values.DEFAULT,
     model: values.Model = None,
     html: options.Html = None,
@@ -118,27 +145,11 @@ def command(
         reader_of(format)
     function = values.chosen(values_, model)
     if follow_ is not None:
-        sys.path.append(os.getcwd())  # a callback lies beside its logs more often than on the path
-        rule = Rule(
-            below=0.2 if below is None and drop is None else below, drop=drop, patience=patience
-        )
-        waiting = Waiting(poll=poll, idle=until_idle)
-        alarmed = follow(
-            follow_,
-            function,
-            rule,
-            waiting,
-            on_alarm=on_alarm,
-            keep_going=keep_going,
-            json=json,
-            quiet=quiet,
-        )
+        alarmed = _followed(follow_, function, watch, live, json=json, quiet=quiet)
         raise typer.Exit(ALARM if alarmed else 0)
-    if on_alarm:
+    if live.on_alarm:
         raise UsageError("--on-alarm is for --follow; of finished runs the exit code tells")
-    gate: Rule | None = None
-    if below is not None or drop is not None:
-        gate = Rule(below=below, drop=drop, patience=patience)
+    gate = watch.rule() if watch.said else None
     keep = html is not None or not json
     scored = _Scored(function, gate, resolved(context), keep=keep)
     code = scored.read(paths or [], format, json=json, quiet=quiet)
@@ -153,6 +164,23 @@ def command(
         where = f"{alarm.trace_id}, step {alarm.step}, {alarm.agent}"
         note(f"alarm: {where}: {alarm.reason}", quiet=quiet)
     raise typer.Exit(ALARM if scored.alarms else code)
+
+
+def _followed(
+    path: Path, function: ValueFunction, watch: Watch, live: Live, *, json: bool, quiet: bool
+) -> bool:
+    """Score a journal as it grows; whether there was an alarm."""
+    sys.path.append(os.getcwd())  # a callback lies beside its logs more often than on the path
+    return follow(
+        path,
+        function,
+        watch.rule(usual=USUAL_BOUND),
+        Waiting(poll=live.poll, idle=live.until_idle),
+        on_alarm=live.on_alarm,
+        keep_going=live.keep_going,
+        json=json,
+        quiet=quiet,
+    )
 
 
 class _Scored:

@@ -17,7 +17,7 @@ from tracekit.ingest.pipeline import Ingest
 from tracekit.ingest.sniff import reader_of
 from tracekit.labels.join import Labels
 from tracekit.labels.table import DEFINITIONS
-from tracekit.trace import Definition
+from tracekit.trace import Definition, Trace
 from tracekit_cli import options
 from tracekit_cli.grouped import grouped
 from tracekit_cli.output import emit_json, note, report_problems, show
@@ -60,20 +60,34 @@ RecipeOption = Annotated[
 ]
 
 
+class OnLabels(msgspec.Struct, frozen=True, kw_only=True):
+    """Which labels the method learns from."""
+
+    labels: LabelsOption = None
+    base: BaseOption = 0
+    definition: DefinitionOption = None
+
+    def meaning(self) -> Definition | None:
+        """What the labels mean; raises `UsageError` for a name that is not known."""
+        found = next((name for name in DEFINITIONS if name == self.definition), None)
+        if self.definition is not None and found is None:
+            known = ", ".join(DEFINITIONS)
+            raise UsageError(f"--definition {self.definition}: known are {known}")
+        return found
+
+
 @grouped
 def command(
     method: MethodArgument,
     paths: options.Logs,
     out: OutOption,
-    labels: LabelsOption = None,
-    base: BaseOption = 0,
-    definition: DefinitionOption = None,
+    *,
+    labelled: OnLabels,
     folds: FoldsOption = None,
     seed: SeedOption = 0,
     licence: LicenceOption = None,
     targets: TargetsOption = None,
     recipe: RecipeOption = None,
-    *,
     language: OnLanguage,
     format: options.Format = None,
     json: options.Json = False,
@@ -103,28 +117,18 @@ def command(
     """
     if format is not None:
         reader_of(format)
-    if licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", licence):
-        raise UsageError(f"--license {licence}: an identifier such as apache-2.0 or cc-by-4.0")
+    _check_licence(licence)
     language.check()
     if method == "prm":
-        if labels or definition:
+        if labelled.labels or labelled.definition:
             raise UsageError("prm learns from outcomes or --targets; labels say nothing to it")
         wanted = Wanted(paths, out, targets, folds, seed, licence, format, json, quiet, language)
         raise typer.Exit(train_prm(wanted))
     if targets is not None or language.backbone is not None:
         raise UsageError(f"--targets and --backbone are for prm, not for {method}")
-    if (recipe is not None) != (method == "tracer"):
-        raise UsageError("tracer is trained by a --recipe, and nothing else is")
-    if recipe is None:
-        trainable(method)
-    elif folds is not None:
-        raise UsageError("--folds: tracer is not fitted per fold; `tracekit eval` judges it")
-    meaning = _definition(definition)
-    joined = Labels(labels or [], base=base)
-    ingest = Ingest(paths, formats=[format] if format else None)
-    traces = [joined.apply(trace) for trace in ingest.traces()]
-    problems = [problem for file in ingest.files for problem in file.problems]
-    code = report_problems([*problems, *joined.problems, *joined.unmatched()], quiet=quiet)
+    _check_fit(method, recipe, folds)
+    meaning = labelled.meaning()
+    traces, code = _read(paths, format, labelled, quiet=quiet)
     if recipe is not None:
         train_tracer(recipe, traces, out, licence=licence, json=json, quiet=quiet)
         raise typer.Exit(code)
@@ -132,6 +136,33 @@ def command(
         trained = train(method, traces, definition=meaning, seed=seed, folds=folds, progress=tick)
     _save(trained, out, licence=licence, json=json, quiet=quiet)
     raise typer.Exit(code)
+
+
+def _check_licence(name: str | None) -> None:
+    if name is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", name):
+        raise UsageError(f"--license {name}: an identifier such as apache-2.0 or cc-by-4.0")
+
+
+def _check_fit(method: str, recipe: Path | None, folds: int | None) -> None:
+    """Raises for a method that is not fitted on labels, or not in the way that is asked."""
+    if (recipe is not None) != (method == "tracer"):
+        raise UsageError("tracer is trained by a --recipe, and nothing else is")
+    if recipe is None:
+        trainable(method)
+    elif folds is not None:
+        raise UsageError("--folds: tracer is not fitted per fold; `tracekit eval` judges it")
+
+
+def _read(
+    paths: list[str], format: str | None, labelled: OnLabels, *, quiet: bool
+) -> tuple[list[Trace], int]:
+    """The runs with their labels, and the exit code that the files ask for."""
+    joined = Labels(labelled.labels or [], base=labelled.base)
+    ingest = Ingest(paths, formats=[format] if format else None)
+    traces = [joined.apply(trace) for trace in ingest.traces()]
+    problems = [problem for file in ingest.files for problem in file.problems]
+    problems += [*joined.problems, *joined.unmatched()]
+    return traces, report_problems(problems, quiet=quiet)
 
 
 def _save(trained: Trained, out: Path, *, licence: str | None, json: bool, quiet: bool) -> None:
@@ -147,10 +178,3 @@ def _save(trained: Trained, out: Path, *, licence: str | None, json: bool, quiet
     if trained.unevaluated:
         note(f"tracekit: no out-of-fold figures: {trained.unevaluated}")
     note(f"wrote {out}: {trained.analyzer.name} fitted on {trained.traces} runs", quiet=quiet)
-
-
-def _definition(text: str | None) -> Definition | None:
-    found = next((name for name in DEFINITIONS if name == text), None)
-    if text is not None and found is None:
-        raise UsageError(f"--definition {text}: known are {', '.join(DEFINITIONS)}")
-    return found
