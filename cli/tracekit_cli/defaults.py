@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tracekit import config as files
-from tracekit.analyzers.run import is_for
+from tracekit.analyzers.asking import settings_are_for
 from tracekit.config import Config, Found
 
 OWN = frozenset({"gate", "eval"})
@@ -120,8 +120,8 @@ def _meant(
         if option not in OF_METHOD:
             return True
         if "." in key:
-            return own is None or is_for(method or own, own, served=served)
-        return is_for(method or own, config.method, served=served)
+            return own is None or settings_are_for(method or own, own, served=served)
+        return settings_are_for(method or own, config.method, served=served)
 
     return {option: one for option, one in said.items() if fits(option, one.key)}
 

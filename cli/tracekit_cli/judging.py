@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 import typer
 
-from tracekit.analyzers.run import DEFAULT, abstain, choose, may_ask
+from tracekit.analyzers.asking import may_ask
+from tracekit.analyzers.run import DEFAULT, abstain, choose
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
 from tracekit.errors import SchemaError, UsageError

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tracekit.analyzers.run import in_order, judged
-from tracekit.analyzers.together import chunks, together
+from tracekit.analyzers.together import paired
 from tracekit.attribution import Attribution
 from tracekit.context import Context
 from tracekit.errors import InputError, Problem
@@ -19,7 +19,7 @@ from tracekit.ingest.outcomes import Outcomes
 from tracekit.ingest.pipeline import Ingest
 from tracekit.ingest.redact import Redactor
 from tracekit.ingest.sources import Limits
-from tracekit.protocols import Analyzer, Batched
+from tracekit.protocols import Analyzer
 from tracekit.report import terminal
 from tracekit.report.machine import verdict_lines
 from tracekit.trace import Trace
@@ -95,7 +95,7 @@ class Verdicts:
             at_once = request.concurrency if "llm" in request.analyzer.needs else 1
             for trace, verdict, problem in in_order(
                 lambda asked: (asked[0], *judged(*asked, context, even_success=request.all)),
-                self._methods(traces),
+                paired(request.analyzer, traces, even_success=request.all),
                 at_once,
             ):
                 verdict = self._signed(verdict)
@@ -111,17 +111,6 @@ class Verdicts:
             if request.outcomes is not None:
                 trace = request.outcomes.apply(trace)
             yield trace if request.redactor is None else request.redactor.trace(trace)
-
-    def _methods(self, traces: Iterable[Trace]) -> Iterator[tuple[Trace, Analyzer]]:
-        """Every run with what explains it, which may explain its neighbours in passing."""
-        method = self.request.analyzer
-        if not isinstance(method, Batched):
-            yield from ((trace, method) for trace in traces)
-            return
-        for some in chunks(traces):
-            asked = [trace for trace in some if self.request.all or trace.failed is not False]
-            one = together(method, [trace for trace in asked if trace.steps])
-            yield from ((trace, one) for trace in some)
 
     def _signed(self, verdict: Attribution) -> Attribution:
         """The verdict with what it was made with; one that was made before knows it."""

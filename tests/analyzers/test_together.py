@@ -5,13 +5,14 @@ import threading
 
 import pytest
 
-from tracekit.analyzers.run import attribute, in_order
+from tracekit.analyzers.run import attribute, attribute_all, in_order
 from tracekit.analyzers.together import together
 from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.context import Context
 from tracekit.errors import MissingExtra, UsageError
 from tracekit.registry import get
 from tracekit.testing.traces import make_trace
+from tracekit.trace import Outcome
 
 RUNS = [make_trace("same-id", [("Ada", "one"), ("Ben", "two")][: n % 2 + 1]) for n in range(5)]
 
@@ -106,3 +107,12 @@ def test_threads_share_the_verdicts_of_one_call():
 def test_what_is_not_cheaper_together_stays_itself():
     method = get("analyzers", "first-error")
     assert together(method, RUNS) is method
+
+
+def test_many_runs_are_explained_together_from_python_as_well():
+    method = Counting()
+    runs = [*RUNS, make_trace("fine", [("Ada", "one")], outcome=Outcome("success", by="made up"))]
+    said = [verdict for _, verdict in attribute_all(runs, method)]
+    assert [one.top.step for one in said[:5]] == [len(run.steps) - 1 for run in RUNS]
+    assert said[5].abstained == "the run succeeded"
+    assert method.calls == [5]

@@ -13,6 +13,7 @@ import msgspec
 
 from tracekit import registry
 from tracekit.analyzers.models import load_model
+from tracekit.analyzers.together import paired
 from tracekit.attribution import Attribution, Method
 from tracekit.context import Context
 from tracekit.errors import ContractError, Problem, UsageError, boundary
@@ -24,8 +25,6 @@ R = TypeVar("R")
 
 DEFAULT = "compact"
 """The method used when none is named."""
-ASKING = "judge:all-at-once"
-"""Stands for all that ask a model, where a configuration names a server and no method."""
 
 
 def attribute(
@@ -103,61 +102,24 @@ def choose(
     return loaded, {}
 
 
-def may_ask(method: Analyzer) -> bool:
-    """Whether a method asks a model on a server, or would where one is named.
-
-    One that needs a `model` loads it, or asks for it by name.
-    """
-    return bool({"llm", "model"} & method.needs)
-
-
-def is_like(method: str | Analyzer, usual: str | Analyzer, *, served: bool = False) -> bool:
-    """Whether model and settings that are meant for one method are meant for the other, too.
-
-    They are for the same method, and for all that ask a model; `served` = a server is named, so
-    that those ask that would load it otherwise.
-
-    >>> is_like("judge:mast", "judge:a2p"), is_like("linear", "judge:a2p"), is_like("linear", "linear")
-    (True, False, True)
-    >>> is_like("tracer", "judge:a2p"), is_like("tracer", "judge:a2p", served=True)
-    (False, True)
-    """
-    if method == usual:
-        return True
-    one, other = (
-        registry.get("analyzers", each) if isinstance(each, str) else each
-        for each in (method, usual)
-    )
-    if one.name == other.name:
-        return True
-    return all(map(may_ask, (one, other))) if served else "llm" in one.needs & other.needs
-
-
-def is_for(method: str | Analyzer | None, usual: str | None, *, served: bool) -> bool:
-    """Whether what a configuration says of its method `usual` is for `method`; None = not named.
-
-    Where it names a server and no method, it is for those that ask; without either, for any.
-
-    >>> is_for(None, None, served=True), is_for(None, None, served=False)
-    (False, True)
-    """
-    if usual is None and not served:
-        return True
-    return is_like(method or usual or DEFAULT, usual or ASKING, served=served)
-
-
 def attribute_all(
     traces: Iterable[Trace],
     method: str | Analyzer | None = None,
     *,
+    model: str | os.PathLike[str] | None = None,
     concurrency: int = 1,
+    even_success: bool = False,
     **options: Any,
 ) -> Iterator[tuple[Trace, Attribution]]:
     """`attribute` over many traces, lazily and in order, up to `concurrency` of them at once.
 
-    Only methods that wait for others, such as those that ask a model, gain by that.
+    Only methods that wait for others, such as those that ask a model, gain by `concurrency`; those
+    for which several runs are cheaper together get them together.
     """
-    return in_order(lambda t: (t, attribute(t, method, **options)), traces, concurrency)
+    analyzer, chosen = choose(method, model)
+    options = {**chosen, **options, "even_success": even_success}
+    pairs = paired(analyzer, traces, even_success=even_success)
+    yield from in_order(lambda pair: (pair[0], attribute(*pair, **options)), pairs, concurrency)
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], concurrency: int = 1) -> Iterator[R]:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -15,6 +15,8 @@ from tracekit.context import Context
 from tracekit.errors import InputError, MissingExtra, UsageError
 from tracekit.protocols import Analyzer, Batched
 from tracekit.trace import Trace
+
+T = TypeVar("T")
 
 AT_ONCE = 64
 """Runs that are read ahead for a method that explains several together."""
@@ -86,12 +88,29 @@ def together(method: Analyzer, traces: Sequence[Trace]) -> Analyzer:
     return cast("Analyzer", Together(method, traces))  # a name of its own, not of its class
 
 
-def chunks(traces: Iterable[Trace], size: int = AT_ONCE) -> Iterator[list[Trace]]:
-    """The runs in lists of `size`; the last may be shorter.
+def paired(
+    method: Analyzer, traces: Iterable[Trace], *, even_success: bool = False
+) -> Iterator[tuple[Trace, Analyzer]]:
+    """Every run, lazily and in order, with what explains it and may explain its neighbours too.
+
+    Only runs that are to be explained take part: no successes unless `even_success`, none without
+    a step.
+    """
+    if not isinstance(method, Batched):
+        yield from ((trace, method) for trace in traces)
+        return
+    for some in chunks(traces, AT_ONCE):
+        asked = [t for t in some if t.steps and (even_success or t.failed is not False)]
+        one = together(method, asked)
+        yield from ((trace, one) for trace in some)
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`; the last may be shorter.
 
     >>> list(chunks(range(5), 2))
     [[0, 1], [2, 3], [4]]
     """
-    source = iter(traces)
+    source = iter(items)
     while some := list(islice(source, size)):
         yield some

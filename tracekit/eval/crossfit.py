@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import numpy as np
 
-from tracekit.analyzers.run import abstain, attribute, in_order, may_ask
+from tracekit.analyzers.asking import may_ask
+from tracekit.analyzers.run import abstain, attribute, in_order
 from tracekit.analyzers.together import together
 from tracekit.attribution import Attribution, Method, Suspect
 from tracekit.context import Context

@@ -23,8 +23,8 @@ import msgspec
 import pytest
 
 import tracekit.config
+from tracekit.analyzers.asking import settings_are_for
 from tracekit.analyzers.run import attribute as attributed
-from tracekit.analyzers.run import is_for
 from tracekit.attribution import Attribution
 from tracekit.context import Context
 from tracekit.errors import TracekitError
@@ -83,7 +83,7 @@ class Project:
         """The verdict of the configured method, or of another one."""
         said = self.said
         model = None
-        if is_for(method or said.method, said.method, served=bool(said.llm)):
+        if settings_are_for(method or said.method, said.method, served=bool(said.llm)):
             model = said.model
             more = {} if said.repeat is None else {"repeat": said.repeat}
             settings = {**said.settings, **more, **settings}

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from tracekit import registry
-from tracekit.analyzers.run import may_ask
+from tracekit.analyzers.asking import may_ask
 from tracekit.errors import UsageError
 from tracekit.eval.config import EvalConfig, Protocol, Scorer
 from tracekit.eval.manifest import encode

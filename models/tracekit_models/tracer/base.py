@@ -7,8 +7,7 @@ sandbox and injector wrote: no text of anybody else goes into it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from transformers import (
     set_seed,
 )
 
+from tracekit.analyzers.together import chunks
 from tracekit_models.tracer.loop import board, processes
 from tracekit_models.tracer.recipe import Scratch
 
@@ -118,17 +118,10 @@ def blocks(texts: Iterable[str], words: PreTrainedTokenizerBase, length: int) ->
     """The texts one after another, each ended, cut into equal blocks; what is left over is dropped."""
     (end,) = words(END, add_special_tokens=False)["input_ids"]
     stream: list[int] = []
-    for some in batched(texts, 1024):  # threads of the tokenizer share a batch
+    for some in chunks(texts, 1024):  # threads of the tokenizer share a batch
         for ids in words(some, add_special_tokens=False)["input_ids"]:
             stream += [*ids, end]
     return [stream[i : i + length] for i in range(0, len(stream) - length + 1, length)]
-
-
-def batched(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """The texts in lists of `size`; the last may be shorter."""
-    source = iter(texts)
-    while some := list(islice(source, size)):
-        yield some
 
 
 class Blocks(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
