@@ -197,9 +197,10 @@ def _read_file(file: str) -> list[Sample]:
 def _toy(drawn: Sequence[Sample], given: argparse.Namespace) -> Path:
     """The folder of a base that knows nothing."""
     texts = [text for sample in drawn for text in transcript(sample.trace)]
-    return base.pretrain(
-        TINY, texts, given.out / "base", precision="fp32", seed=given.seed, use_cpu=True
-    )
+    words = base.tokenizer(texts, TINY.vocabulary)
+    found = base.blocks(texts, words, min(TINY.context, 256))
+    out = given.out / "base"
+    return base.pretrain(TINY, found, words, out, precision="fp32", seed=given.seed, use_cpu=True)
 
 
 def _fitting(

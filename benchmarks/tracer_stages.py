@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 from tracer_stages_report import ARMS, SETS, samples_of
 
@@ -44,7 +45,7 @@ from tracekit.ingest.pipeline import load
 from tracekit.store import read_traces, write_traces
 from tracekit.trace import Trace
 from tracekit_models.tracer import grpo, sft
-from tracekit_models.tracer.base import named, pretrain, tokenizer, words_of
+from tracekit_models.tracer.base import blocks, named, pretrain, tokenizer, words_of
 from tracekit_models.tracer.data import Sample, chosen, ordered, samples, split
 from tracekit_models.tracer.draw import by_graph
 from tracekit_models.tracer.evaluate import score
@@ -80,7 +81,7 @@ def prepare(given: argparse.Namespace) -> None:
         elif new == (False, True):
             parts["topology"].append(trace)
     given.out.mkdir(parents=True, exist_ok=True)
-    _words(given, parts["train"])
+    _text(given, parts["train"])
     for name, runs in parts.items():
         labelled = [trace for trace in runs if trace.failed and chosen(trace)]
         random.Random(1).shuffle(labelled)
@@ -109,12 +110,15 @@ def _paged(job: tuple[argparse.Namespace, list[Trace]]) -> list[Sample]:
     return list(samples(short, budget, count))
 
 
-def _words(given: argparse.Namespace, train: Sequence[Trace]) -> None:
-    """The tokenizer of all stages, fitted on what is trained on."""
+def _text(given: argparse.Namespace, train: Sequence[Trace]) -> None:
+    """The tokenizer of all stages and the blocks that the base reads, of what is trained on."""
     scratch = _recipe(given).base
     assert isinstance(scratch, Scratch)
-    texts = (text for trace in train for text in transcript(trace))
-    tokenizer(texts, scratch.vocabulary).save_pretrained(str(given.out / "words"))
+    texts = [text for trace in train for text in transcript(trace)]
+    words = tokenizer(texts, scratch.vocabulary)
+    words.save_pretrained(str(given.out / "words"))
+    random.Random(0).shuffle(texts)
+    np.save(given.out / "blocks.npy", blocks(texts, words, scratch.context))
 
 
 def _recipe(given: argparse.Namespace, seed: int = 0) -> Recipe:
@@ -184,16 +188,17 @@ class Work:
 
     def base(self, took: dict[str, float]) -> Path:
         """The base of all seeds, from runs of training alone."""
-        runs = read_traces(self.root / "train.jsonl.gz")
-        texts = [text for run in runs for text in transcript(run)]
-        took["texts"] = len(texts)
+        assert isinstance(self.recipe.base, Scratch)
+        found = np.load(self.root / "blocks.npy")
+        took["blocks"] = len(found)
         return pretrain(
             self.recipe.base,
-            texts,
+            found,
+            words_of(self.root / "words"),
             self.root / "base",
             precision=self.recipe.precision,
             seed=0,
-            words=words_of(self.root / "words"),
+            compiled=self.recipe.compiled,
             **self.more,
         )
 

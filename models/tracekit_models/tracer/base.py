@@ -7,11 +7,14 @@ sandbox and injector wrote: no text of anybody else goes into it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -26,7 +29,7 @@ from transformers import (
 )
 
 from tracekit.analyzers.together import chunks
-from tracekit_models.tracer.loop import board, processes
+from tracekit_models.tracer.loop import board, compile_layers, processes
 from tracekit_models.tracer.recipe import Scratch
 
 END, PAD, START, STOP = "<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
@@ -114,52 +117,57 @@ def decoder(scratch: Scratch, words: PreTrainedTokenizerBase, seed: int) -> Qwen
     return Qwen3ForCausalLM(config)
 
 
-def blocks(texts: Iterable[str], words: PreTrainedTokenizerBase, length: int) -> list[list[int]]:
-    """The texts one after another, each ended, cut into equal blocks; what is left over is dropped."""
+def blocks(texts: Iterable[str], words: PreTrainedTokenizerBase, length: int) -> NDArray[np.uint32]:
+    """The texts one after another, each ended, cut into blocks, (blocks, length).
+
+    What is left over is dropped; raises `ValueError` when they do not fill one.
+    """
     (end,) = words(END, add_special_tokens=False)["input_ids"]
-    stream: list[int] = []
+    stream = array("I")
     for some in chunks(texts, 1024):  # threads of the tokenizer share a batch
         for ids in words(some, add_special_tokens=False)["input_ids"]:
-            stream += [*ids, end]
-    return [stream[i : i + length] for i in range(0, len(stream) - length + 1, length)]
+            stream.extend([*ids, end])
+    if len(stream) < length:
+        raise ValueError(f"the texts do not fill one block of {length} tokens")
+    return np.array(stream[: len(stream) // length * length], np.uint32).reshape(-1, length)
 
 
 class Blocks(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
     """Blocks of tokens that are their own labels."""
 
-    def __init__(self, found: Sequence[Sequence[int]]) -> None:
+    def __init__(self, found: NDArray[np.unsignedinteger[Any]]) -> None:
         self._found = found
 
     def __len__(self) -> int:
         return len(self._found)
 
     def __getitem__(self, at: int) -> dict[str, torch.Tensor]:
-        ids = torch.tensor(self._found[at])
+        ids = torch.from_numpy(self._found[at].astype(np.int64))
         return {"input_ids": ids, "labels": ids}
 
 
 def pretrain(
     scratch: Scratch,
-    texts: Sequence[str],
+    found: NDArray[np.unsignedinteger[Any]],
+    words: PreTrainedTokenizerBase,
     out: Path,
     *,
     precision: str,
     seed: int,
-    words: PreTrainedTokenizerBase | None = None,
+    compiled: bool = False,
     **more: Any,
 ) -> Path:
-    """A base trained on texts, written to a folder in the form that `named` reads.
+    """A base trained on blocks of tokens, written to a folder in the form that `named` reads.
 
-    `words` is its tokenizer; None = one that is fitted on the texts. `more` goes to `TrainingArguments`. A folder that is there already is taken as it is, and
-    training that was cut short goes on from its last checkpoint.
+    `words` is the tokenizer that made them; `more` goes to `TrainingArguments`. A folder that is
+    there already is taken as it is, and training that was cut short goes on from its last
+    checkpoint.
     """
     if (out / "config.json").is_file():
         return out
-    words = words or tokenizer(texts, scratch.vocabulary)
     model = decoder(scratch, words, seed)
-    found = blocks(texts, words, scratch.context)
-    if not found:
-        raise ValueError(f"the texts do not fill one block of {scratch.context} tokens")
+    if compiled:
+        compile_layers(model)
     work = out.with_name(out.name + ".work")
     arguments = TrainingArguments(
         output_dir=str(work),

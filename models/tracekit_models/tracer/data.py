@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
@@ -20,8 +21,10 @@ DEFINITIONS = ("decisive", "injected", "first-unrecoverable")
 """Labels that name one step, the best first."""
 COMPANY = 3
 """Most steps of other windows that a second pass is trained on, beside the right one."""
-QUOTED = 120
-"""Characters of a step that a rationale repeats."""
+QUOTED = 60
+"""Most characters of a step that a rationale repeats, from its beginning."""
+REASON = 480
+"""Most characters of what a label gives as its reason."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,23 +119,22 @@ def struck(trace: Trace) -> tuple[str, ...]:
 
 
 def rationale(trace: Trace, label: Label) -> str:
-    """Why the step is decisive, from the label's reason, or from what was injected and replayed.
+    """Why the step is decisive: its label's reason, and what the modes labelled there look like.
 
-    Words of the log are quoted as they stand, cut short.
+    Nothing is claimed that no label says. Words of the log are quoted as they stand, and
+    only their beginning, which is all that a reader needs to find them.
     """
     assert label.step is not None
     step = trace.steps[label.step]
-    said = cut(" ".join((step.content or "").split()), QUOTED)
+    said = textwrap.shorten(step.content or "", QUOTED, placeholder=" …")
     parts = [f"Step {label.step} is by {step.agent}"]
     parts[0] += f', who says "{said}".' if said else "."
     if label.reason:
-        parts.append(cut(" ".join(label.reason.split()), 4 * QUOTED))
-    for mode in struck(trace):
+        parts.append(cut(" ".join(label.reason.split()), REASON))
+    here = [mode for each in trace.labels if each.step == label.step for mode in each.modes]
+    for mode in dict.fromkeys(here):
         if mode in MODES:
             parts.append(f"{MODES[mode].looks} ({mode}, {MODES[mode].name.lower()}.)")
-    later = [s for s in trace.steps[label.step + 1 :] if s.agent != step.agent]
-    if later:
-        parts.append(f"What follows, from step {later[0].index} on, builds on it.")
     return " ".join(parts)
 
 

@@ -19,7 +19,7 @@ from tracekit_models.tracer import rewards
 from tracekit_models.tracer.clip import ShrinkingClip
 from tracekit_models.tracer.data import Sample, grpo_row, ordered
 from tracekit_models.tracer.draw import by_graph
-from tracekit_models.tracer.loop import adapter, board, common, finish, resumable
+from tracekit_models.tracer.loop import adapter, board, common, compile_layers, finish, resumable
 from tracekit_models.tracer.recipe import Grpo, Recipe
 
 Completions = list[list[dict[str, str]]]
@@ -82,6 +82,8 @@ def trainer_of(
         callbacks=[clip, *stop],
     )
     clip.trainer = trainer
+    if recipe.compiled:
+        compile_layers(model)
     return trainer
 
 
@@ -129,8 +131,9 @@ def reward_functions(how: Grpo) -> list[tuple[Reward, float]]:
     def blame(
         completions: Completions, trace: list[str], agent: list[str], step: list[int], **_: Any
     ) -> list[float | None]:
+        weights = {"share": how.share, "sigma": how.sigma, "pair": how.pair}
         return [
-            rewards.combined(text_of(said), run, who, when, share=how.share, sigma=how.sigma)
+            rewards.combined(text_of(said), run, who, when, **weights)
             for said, run, who, when in zip(completions, decoded(trace), agent, step, strict=True)
         ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,32 @@ def common(recipe: Recipe, batch: int, micro: int, every: int) -> dict[str, Any]
         "dataloader_pin_memory": torch.cuda.is_available(),
         "push_to_hub": False,
     }
+
+
+def compile_layers(model: PreTrainedModel | PeftModel) -> None:
+    """Have torch compile the layers of a decoder for any length; without a GPU nothing is done.
+
+    They are compiled one by one, for they are alike: the first is waited for, the others are not.
+    """
+    if torch.cuda.is_available():
+        own: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+        for layer in own.get_decoder().layers:
+            layer.compile(dynamic=True)
+
+
+def unmasked(model: PreTrainedModel | PeftModel) -> Callable[[], None]:
+    """From now on the model gets no mask of padding, until what is returned is called.
+
+    For batches that are padded on the right: no token looks ahead, so that none sees the padding,
+    and without a mask attention takes its fast way.
+    """
+    own: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+
+    def without(_: torch.nn.Module, given: Any, named: dict[str, Any]) -> Any:
+        return given, {**named, "attention_mask": None}
+
+    hook = own.register_forward_pre_hook(without, with_kwargs=True)
+    return lambda: hook.remove()
 
 
 def adapter(recipe: Recipe, model: PreTrainedModel | PeftModel) -> LoraConfig | None:

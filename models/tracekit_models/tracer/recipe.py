@@ -101,6 +101,8 @@ class Grpo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Weight of the step against the agent (lambda)."""
     sigma: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     """Width of the reward over steps."""
+    pair: Share = 0.0
+    """Part of the combined reward that is for agent and step both right; 0 is AgenTracer's."""
     length: Annotated[float, msgspec.Meta(ge=0)] = 0.1
     """Weight of the bound on length; 0 = none."""
     rewards: Literal["combined", "separate"] = "combined"
@@ -122,6 +124,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     precision: Literal["bf16", "fp32"] = "bf16"
     checkpointing: bool = True
     """Whether activations are computed again instead of kept."""
+    compiled: bool = False
+    """Whether layers are compiled on a GPU: the first steps are slow, small models gain."""
     held_out: Share = 0.1
     """Share of the questions that training never sees and stops by."""
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0

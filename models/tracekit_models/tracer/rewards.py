@@ -56,9 +56,20 @@ def step_reward(said: int, truth: int, sigma: float = SIGMA) -> float:
 
 
 def combined(
-    text: str, trace: Trace, agent: str, step: int, *, share: float = SHARE, sigma: float = SIGMA
+    text: str,
+    trace: Trace,
+    agent: str,
+    step: int,
+    *,
+    share: float = SHARE,
+    sigma: float = SIGMA,
+    pair: float = 0.0,
 ) -> float:
     """Format gate times the weighted mean of step and agent, 0 to 1.
+
+    `pair` is the part of it that only an answer earns whose agent and step are both right
+    (tracekit's own; 0 is AgenTracer's reward). Without it, an answer may trade the one for the
+    other: an agent who is often to blame beside a step in the middle.
 
     >>> from tracekit.testing.traces import make_trace
     >>> run = make_trace("t", [("Ada", "one"), ("Ben", "two")])
@@ -66,6 +77,8 @@ def combined(
     1.0
     >>> combined("<think>why</think>\\nAda | 1", run, "Ben", 1)
     0.5
+    >>> combined("<think>why</think>\\nAda | 1", run, "Ben", 1, pair=0.5)
+    0.25
     >>> combined("Ben | 1", run, "Ben", 1)
     0.0
     """
@@ -73,9 +86,9 @@ def combined(
         said = parse(text, trace)
     except ValueError:
         return 0.0
-    return share * step_reward(said.step, step, sigma) + (1 - share) * agent_reward(
-        said.agent, agent
-    )
+    who = agent_reward(said.agent, agent)
+    parts = share * step_reward(said.step, step, sigma) + (1 - share) * who
+    return (1 - pair) * parts + pair * (who if said.step == step else 0.0)
 
 
 def length_reward(tokens: int, limit: int, *, slack: float = 0.2) -> float:

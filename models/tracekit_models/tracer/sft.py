@@ -12,7 +12,16 @@ from trl import SFTConfig, SFTTrainer
 
 from datasets import Dataset
 from tracekit_models.tracer.data import Sample, ordered, sft_row
-from tracekit_models.tracer.loop import adapter, batches, board, common, finish, resumable
+from tracekit_models.tracer.loop import (
+    adapter,
+    batches,
+    board,
+    common,
+    compile_layers,
+    finish,
+    resumable,
+    unmasked,
+)
 from tracekit_models.tracer.recipe import Recipe
 
 
@@ -59,5 +68,9 @@ def train(
         peft_config=adapter(recipe, model),
         callbacks=[EarlyStoppingCallback(how.patience), *board(out)],
     )
+    if recipe.compiled:
+        compile_layers(model)
+    masked = unmasked(model)  # the trainer pads on the right
     trainer.train(resume_from_checkpoint=resumable(work))
+    masked()
     return finish(trainer, recipe, words, out)

@@ -100,8 +100,15 @@ def _base(
         return recipe.base
     stage("pre-training the base")
     texts = [text for trace in traces for text in transcript(trace)]
+    words = base.tokenizer(texts, recipe.base.vocabulary)
     return base.pretrain(
-        recipe.base, texts, out / "base", precision=recipe.precision, seed=recipe.seed
+        recipe.base,
+        base.blocks(texts, words, recipe.base.context),
+        words,
+        out / "base",
+        precision=recipe.precision,
+        seed=recipe.seed,
+        compiled=recipe.compiled,
     )
 
 

@@ -10,7 +10,8 @@ import torch
 from tracekit.analyzers.tracer.trained import FILE
 from tracekit.errors import UsageError
 from tracekit_models.tracer import loop
-from tracekit_models.tracer.recipe import Recipe
+from tracekit_models.tracer.base import decoder, tokenizer
+from tracekit_models.tracer.recipe import Recipe, Scratch
 
 RECIPE = Recipe(name="r", base="b")
 
@@ -76,3 +77,39 @@ def test_weights_are_written_in_the_precision_of_the_recipe(tmp_path, precision,
     assert trainer.saved == kind
     left = {file.name for file in tmp_path.iterdir()}
     assert left == {loop.DONE, FILE}, "no pickle, no checkpoints"
+
+
+@pytest.fixture(scope="module")
+def model():
+    words = tokenizer(["Ada adds eight and eight."], 300)
+    size = Scratch(hidden=32, layers=2, heads=2, kv_heads=1, feed_forward=64, context=64)
+    return decoder(size, words, 0)
+
+
+def test_padding_on_the_right_needs_no_mask(model):
+    ids = torch.arange(10, 40).reshape(3, 10)
+    mask = torch.ones_like(ids)
+    mask[1, 6:] = 0
+    given = {"input_ids": ids, "attention_mask": mask, "labels": ids.where(mask == 1, -100)}
+    masks = []
+    watch = model.register_forward_hook(
+        lambda _, __, named, ___: masks.append(named["attention_mask"]), with_kwargs=True
+    )
+    with_mask = model(**given).loss
+    masked = loop.unmasked(model)
+    without = model(**given).loss
+    masked()
+    again = model(**given).loss
+    watch.remove()
+    assert [mask is None for mask in masks] == [False, True, False]
+    assert with_mask.item() == pytest.approx(without.item(), rel=1e-6)
+    assert again.item() == with_mask.item()
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_every_layer_is_compiled_where_there_is_a_gpu(model, monkeypatch, gpu):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda one, **how: compiled.append((one, how)))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    loop.compile_layers(model)
+    assert compiled == ([(layer, {"dynamic": True}) for layer in model.model.layers] if gpu else [])

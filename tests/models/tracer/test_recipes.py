@@ -41,7 +41,9 @@ def tiny(runs, tmp_path_factory):
     """A base with the architecture of Qwen3 and next to no weights."""
     out = tmp_path_factory.mktemp("base") / "base"
     texts = [text for run in runs for text in transcript(run)]
-    return base.pretrain(TINY, texts, out, precision="fp32", seed=0, use_cpu=True)
+    words = base.tokenizer(texts, TINY.vocabulary)
+    found = base.blocks(texts, words, TINY.context)
+    return base.pretrain(TINY, found, words, out, precision="fp32", seed=0, use_cpu=True)
 
 
 def shortened(path, tiny):
