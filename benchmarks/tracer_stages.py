@@ -60,7 +60,7 @@ HELD_OUT = 0.15
 """Share of the questions that are kept for the first set."""
 CASES = 700
 """Most failures of each set."""
-VALIDATION = (256, 32)
+VALIDATION = (512, 96)
 """Held-out runs that supervised training and training on rewards stop by."""
 
 
@@ -244,7 +244,7 @@ class Work:
         train, held = self._samples()
         writer = self._writer(model, words, self.recipe.grpo.temperature)
         runs = self.recipe.grpo.steps * self.recipe.grpo.batch
-        asked = (ordered(train, self.recipe.seed) * (runs // len(train) + 1))[:runs]
+        asked = ordered(train, self.recipe.seed, runs)
         right, drawn = accepted(writer, asked, self.recipe.grpo, self.recipe.seed)
         if self.tiny:
             right = train[:4]  # a toy is never right

@@ -39,8 +39,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """What it should say, in the form that is parsed."""
     question: str
     """Key of the task: runs of one question are on one side of every split."""
-    made: bool
-    """Whether the failure was injected, not found."""
+    generated: bool
+    """Whether its label comes from injection or replays, and not from people."""
 
 
 def samples(
@@ -82,7 +82,7 @@ def samples(
                 step=label.step,
                 answer=write(agent, label.step, why),
                 question=question_key(trace),
-                made=bool(struck(trace)),
+                generated=generated(trace),
             )
 
 
@@ -112,10 +112,12 @@ def chosen(trace: Trace) -> Label | None:
     return None
 
 
-def struck(trace: Trace) -> tuple[str, ...]:
-    """Modes of the faults that were injected, in the order of the labels."""
-    labels = [label for label in trace.labels if label.definition == "injected"]
-    return tuple(dict.fromkeys(mode for label in labels for mode in label.modes))
+def generated(trace: Trace) -> bool:
+    """Whether its labels come from injection or replays, and not from people."""
+    return any(
+        label.definition == "injected" or (label.annotator or "").startswith("tracekit:")
+        for label in trace.labels
+    )
 
 
 def rationale(trace: Trace, label: Label) -> str:
@@ -154,11 +156,18 @@ def split(found: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample
     )
 
 
-def ordered(found: Sequence[Sample], seed: int) -> list[Sample]:
-    """The curriculum: injected failures first, then found ones, each shuffled by seed."""
+def ordered(found: Sequence[Sample], seed: int, most: int | None = None) -> list[Sample]:
+    """The curriculum: runs labelled by injection or replays first, then those labelled by people.
+
+    Each is shuffled by seed. `most` is how many there is time for, by default each once: a draw of
+    all, so that a short training sees as much of either kind as a long one, or more rounds of them.
+    """
     rng = random.Random(seed)  # noqa: S311
-    drawn = rng.sample(list(found), len(found))
-    return sorted(drawn, key=lambda sample: not sample.made)
+    most = len(found) if most is None else most
+    drawn: list[Sample] = []
+    while len(drawn) < most:
+        drawn += rng.sample(list(found), len(found))
+    return sorted(drawn[:most], key=lambda sample: not sample.generated)
 
 
 def talk(page: Page) -> list[dict[str, str]]:

@@ -37,7 +37,7 @@ def train(
 ) -> Path:
     """Train the model on what its answers earn; keeps the best weights on the held-out runs.
 
-    Runs come in the order of the curriculum, injected before found. `more` goes to `GRPOConfig`.
+    Runs come in the order of the curriculum. `more` goes to `GRPOConfig`.
     """
     if (out / "DONE").is_file():
         return out
@@ -68,6 +68,7 @@ def trainer_of(
     if how.draw == "graph":
         by_graph(model)
     named = reward_functions(how)
+    asked = ordered(train, recipe.seed, how.steps * how.batch)
     settings = {**_settings(recipe, how), **more}
     clip = ShrinkingClip(how.clip, how.clip_floor)
     stop = [EarlyStoppingCallback(how.patience)] if settings["load_best_model_at_end"] else []
@@ -75,7 +76,7 @@ def trainer_of(
         model=model,
         reward_funcs=[function for function, _ in named],
         args=GRPOConfig(output_dir=str(work), **settings),
-        train_dataset=Dataset.from_list([grpo_row(s) for s in ordered(train, recipe.seed)]),
+        train_dataset=Dataset.from_list([grpo_row(sample) for sample in asked]),
         eval_dataset=Dataset.from_list([grpo_row(s) for s in held]),
         processing_class=words,
         peft_config=adapter(recipe, model),

@@ -36,7 +36,7 @@ def test_a_sample_shows_no_label_and_its_answer_is_the_label():
     assert "The sum is off." in found.answer
     assert found.answer.endswith("\nAda | 2")
     assert "The sum is off." not in str(found.page.messages)
-    assert not found.made
+    assert not found.generated
 
 
 def test_runs_without_a_step_are_left_out_and_better_labels_come_first():
@@ -62,7 +62,7 @@ def test_a_long_run_becomes_a_window_and_a_second_pass_with_the_step_in_both():
     assert all(sum(count(text) for _, text in s.page.messages) <= 1200 for s in found)
 
 
-def test_questions_are_on_one_side_and_injected_runs_come_first():
+def test_questions_are_on_one_side_and_generated_labels_come_first():
     found = list(
         samples(
             [run(f"r{i}", 1, question=f"q{i % 5}", made=i % 2 == 0) for i in range(20)],
@@ -74,10 +74,29 @@ def test_questions_are_on_one_side_and_injected_runs_come_first():
     assert {s.question for s in train}.isdisjoint(s.question for s in held)
     assert len({s.question for s in held}) == 1
     assert split(found, 0.2, seed=1) == (train, held)
-    made = [sample.made for sample in ordered(train, seed=0)]
+    made = [sample.generated for sample in ordered(train, seed=0)]
     assert made == sorted(made, reverse=True)
+    assert {*made} == {True, False}
     with pytest.raises(ValueError, match="one question"):
         split(found[:1], 0.5, seed=0)
+
+
+def test_a_short_training_sees_either_kind_and_a_long_one_all_runs_again():
+    found = list(samples([run(f"r{i}", 1, made=i % 2 == 0) for i in range(40)], 4000, count))
+    few = ordered(found, 0, 20)
+    assert 5 < sum(sample.generated for sample in few) < 15
+    many = ordered(found, 0, 100)
+    counts = sorted([sample.trace.id for sample in many].count(f"r{i}") for i in range(40))
+    assert counts == [2] * 20 + [3] * 20
+    made = [sample.generated for sample in many]
+    assert made == sorted(made, reverse=True)
+
+
+def test_labels_by_replays_are_generated():
+    found = run("a", 1)
+    label = msgspec.structs.replace(found.labels[0], annotator="tracekit:replay")
+    replayed = msgspec.structs.replace(found, labels=(label,))
+    assert [one.generated for one in samples([found, replayed], 4000, count)] == [False, True]
 
 
 class Says:
