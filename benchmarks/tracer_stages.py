@@ -60,7 +60,7 @@ HELD_OUT = 0.15
 """Share of the questions that are kept for the first set."""
 CASES = 700
 """Most failures of each set."""
-VALIDATION = (512, 96)
+VALIDATION = (512, 64)
 """Held-out runs that supervised training and training on rewards stop by."""
 
 
@@ -178,7 +178,9 @@ class Work:
     """The data of a seed as samples, and what each stage does with them."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        self.recipe = _recipe(given, given.seed)
+        self.recipe = (
+            _plain(_recipe(given, given.seed)) if given.plain else _recipe(given, given.seed)
+        )
         self.tiny: bool = given.tiny
         self.plain: bool = given.plain
         self.more: dict[str, Any] = {"use_cpu": True} if given.tiny else {}
@@ -316,6 +318,12 @@ class Work:
         return train, held
 
 
+def _plain(recipe: Any) -> Any:
+    """The recipe with nothing compiled, and answers drawn as transformers draws them."""
+    replace = msgspec.structs.replace
+    return replace(recipe, compiled=False, grpo=replace(recipe.grpo, draw="generate"))
+
+
 def _tiny(recipe: Any) -> Any:
     """The recipe with a toy for a model and a few steps, for a CPU."""
     replace = msgspec.structs.replace
@@ -350,7 +358,7 @@ def main() -> None:
         if name == "stage":
             part.add_argument("arm", choices=("base", *ARMS))
             part.add_argument("--seed", type=int, default=0)
-            part.add_argument("--plain", action="store_true", help="draw as transformers does")
+            part.add_argument("--plain", action="store_true", help="nothing compiled, no graphs")
         if name == "pages":
             part.add_argument("--workers", type=int, default=2, help="processes")
             part.add_argument("--cases", type=int, default=CASES, help="most failures of a set")

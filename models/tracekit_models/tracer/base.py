@@ -191,6 +191,8 @@ def pretrain(
         model=model, args=arguments, train_dataset=Blocks(found), callbacks=board(out)
     )
     trainer.train(resume_from_checkpoint=bool(list(work.glob("checkpoint-*"))))
+    if precision == "bf16":
+        torch.nn.Module.to(model, dtype=torch.bfloat16)
     trainer.save_model(str(out))
     if trainer.is_world_process_zero():
         (out / "training_args.bin").unlink(missing_ok=True)  # a pickle

@@ -110,6 +110,7 @@ def _settings(recipe: Recipe, how: Grpo) -> dict[str, Any]:
         "metric_for_best_model": "eval_reward",
         "greater_is_better": True,
         "per_device_eval_batch_size": how.micro,
+        "dataloader_pin_memory": False,  # rows are text; its thread must not touch a graph's capture
     }
 
 

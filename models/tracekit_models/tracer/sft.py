@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel
 from transformers import EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
@@ -23,6 +24,11 @@ from tracekit_models.tracer.loop import (
     unmasked,
 )
 from tracekit_models.tracer.recipe import Recipe
+
+ROUND = 64
+"""Lengths of batches are multiples of it: memory of one shape serves the next."""
+WORKERS = 4
+"""Processes that make batches while a GPU is busy."""
 
 
 def train(
@@ -54,6 +60,8 @@ def train(
         "warmup_steps": round(how.warmup * steps),
         "train_sampling_strategy": "group_by_length",  # less padding
         "max_length": None,  # the prompt is cut to its budget already
+        "pad_to_multiple_of": ROUND,
+        "dataloader_num_workers": WORKERS if torch.cuda.is_available() else 0,
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,
         "per_device_eval_batch_size": how.micro,
