@@ -29,6 +29,7 @@ from transformers import (
 )
 
 from tracekit.analyzers.together import chunks
+from tracekit_models.tracer.finite import Finite
 from tracekit_models.tracer.loop import board, compile_layers, processes
 from tracekit_models.tracer.recipe import Scratch
 
@@ -188,7 +189,7 @@ def pretrain(
         **more,
     )
     trainer = Trainer(
-        model=model, args=arguments, train_dataset=Blocks(found), callbacks=board(out)
+        model=model, args=arguments, train_dataset=Blocks(found), callbacks=[Finite(), *board(out)]
     )
     trainer.train(resume_from_checkpoint=bool(list(work.glob("checkpoint-*"))))
     if precision == "bf16":

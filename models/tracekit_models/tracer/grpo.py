@@ -19,6 +19,7 @@ from tracekit_models.tracer import rewards
 from tracekit_models.tracer.clip import ShrinkingClip
 from tracekit_models.tracer.data import Sample, grpo_row, ordered
 from tracekit_models.tracer.draw import by_graph
+from tracekit_models.tracer.finite import Finite
 from tracekit_models.tracer.loop import adapter, board, common, compile_layers, finish, resumable
 from tracekit_models.tracer.recipe import Grpo, Recipe
 
@@ -80,7 +81,7 @@ def trainer_of(
         eval_dataset=Dataset.from_list([grpo_row(s) for s in held]),
         processing_class=words,
         peft_config=adapter(recipe, model),
-        callbacks=[clip, *stop],
+        callbacks=[Finite(), clip, *stop],
     )
     clip.trainer = trainer
     if recipe.compiled:

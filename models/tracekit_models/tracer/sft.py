@@ -13,6 +13,7 @@ from trl import SFTConfig, SFTTrainer
 
 from datasets import Dataset
 from tracekit_models.tracer.data import Sample, ordered, sft_row
+from tracekit_models.tracer.finite import Finite
 from tracekit_models.tracer.loop import (
     adapter,
     batches,
@@ -74,7 +75,7 @@ def train(
         eval_dataset=Dataset.from_list([sft_row(s) for s in held]),
         processing_class=words,
         peft_config=adapter(recipe, model),
-        callbacks=[EarlyStoppingCallback(how.patience), *board(out)],
+        callbacks=[Finite(), EarlyStoppingCallback(how.patience), *board(out)],
     )
     if recipe.compiled:
         compile_layers(model)
