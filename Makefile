@@ -61,8 +61,8 @@ train-prm: $(VENV)/.dev ## refit prm from $TRACEKIT_DATA and runs of the sandbox
 	OMP_NUM_THREADS=1 $(BIN)/python -m tracekit_models.prm.ship --data "$$TRACEKIT_DATA"
 
 train-tracer: $(VENV)/.dev ## a generative tracer from nothing in TRACER=out/tracer; wants a GPU, injection half an hour before
-	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n 20000 --natural --no-leaks --seed 7 -o datasets/injected-20000
-	$(BIN)/tracekit train tracer datasets/injected-20000 --recipe models/recipes/scratch.yaml -o $(TRACER)
+	for seed in 7 8; do OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n 20000 --natural --no-leaks --seed $$seed -o datasets/injected-20000-$$seed || exit; done
+	$(BIN)/tracekit train tracer datasets/injected-20000-7 datasets/injected-20000-8 --recipe models/recipes/scratch.yaml -o $(TRACER)
 
 dataset-injected: $(VENV)/.dev ## 50,000 failures with known causes in datasets/injected; 20 minutes (FAILURES=50000)
 	OMP_NUM_THREADS=1 $(BIN)/tracekit inject --n $(FAILURES) -o datasets/injected
