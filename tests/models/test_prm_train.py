@@ -15,10 +15,11 @@ from tracekit.prm.model import FINAL  # noqa: E402
 from tracekit.prm.network import Shape, advance, start  # noqa: E402
 from tracekit.prm.targets import COLUMNS, Target, read_targets, write_targets  # noqa: E402
 from tracekit.replay.sandbox.system import Sandbox  # noqa: E402
-from tracekit.stats import auroc  # noqa: E402
+from tracekit.stats import Estimate, auroc  # noqa: E402
 from tracekit_models.prm.calibration import Held, Platt, calibrate, held, platt  # noqa: E402
 from tracekit_models.prm.crossfit import at_share, deal, networks, out_of_fold  # noqa: E402
 from tracekit_models.prm.data import examples, scale_of, state_of  # noqa: E402
+from tracekit_models.prm.evaluation import UNPROVEN, Figures, told  # noqa: E402
 from tracekit_models.prm.losses import Loss, loss_of  # noqa: E402
 from tracekit_models.prm.network import ValueNetwork  # noqa: E402
 from tracekit_models.prm.train import Recipe, fit, fit_model, fit_network  # noqa: E402
@@ -258,3 +259,12 @@ def test_a_linear_term_is_kept_while_the_rest_is_fitted(found):
     more = fit_network(found, scale_of(found), Recipe(epochs=2, width=16), 0)
     np.testing.assert_array_equal(alone["skip.weight"], more["skip.weight"])
     assert not np.array_equal(alone["value.weight"], more["value.weight"])
+
+
+@pytest.mark.parametrize("low", [0.44, 0.5, 0.51])
+def test_figures_that_reach_chance_say_so(low):
+    whole = Estimate(0.6, low, 0.7)
+    some = Figures(
+        auroc=(Estimate(0.6, 0.4, 0.7),) * 3 + (whole,), length=(0.5,) * 4, error=0.1, expected=0.1
+    )
+    assert (UNPROVEN in told(some, None)) == (low <= 0.5)

@@ -150,6 +150,7 @@ def test_a_run_of_training_is_not_unlike_them_and_a_stranger_is(run):
     )
     stranger = Trace("s", Source(format="x"), Task("?" * 500), (), steps)
     assert PRM.drift(stranger).drifted
+    assert PRM.doubts(Trace("e", Source(format="x"), Task("?"), (), ())) == ()
     (said,) = PRM.doubts(stranger)
     assert "unlike the runs that prm was trained on" in said
 

@@ -142,8 +142,11 @@ class Prm:
         return self.model.detector.judge(rows.mean(axis=0), len(trace.steps))
 
     def doubts(self, trace: Trace) -> tuple[str, ...]:
-        """That the run is unlike every training system, in a sentence; empty when it is not."""
-        return self.drift(trace).doubts("prm")
+        """That the run is unlike every training system, in a sentence; empty when it is not.
+
+        A run without steps is like nothing and unlike nothing.
+        """
+        return self.drift(trace).doubts("prm") if trace.steps else ()
 
     def seen(self) -> frozenset[str]:
         """Content hashes of the runs it was fitted on."""

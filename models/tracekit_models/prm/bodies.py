@@ -100,14 +100,20 @@ def tokenizer_of(folder: Path) -> Any:
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without private keys and without those that can name code, at every depth.
 
-    >>> plain({"layers": 2, "auto_map": {"AutoModel": "evil.py"}, "text": {"_name_or_path": "x"}})
-    {'layers': 2, 'text': {}}
+    >>> plain({"layers": 2, "auto_map": {"AutoModel": "evil.py"}, "text": [{"_name_or_path": "x"}]})
+    {'layers': 2, 'text': [{}]}
     """
     return {
-        key: plain(value) if isinstance(value, dict) else value
+        key: _plain(value)
         for key, value in config.items()
         if not key.startswith("_") and key not in _COMMANDS
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return plain(value)
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def reads_of(body: Any) -> Reads:

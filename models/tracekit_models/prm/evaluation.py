@@ -24,6 +24,10 @@ FEWEST = 4
 """Problems below which none is held out."""
 REPEATS = 500
 """Draws of problems for an interval."""
+UNPROVEN = (
+    "**Not shown to be better than chance**: the interval after all steps reaches 0.5. More problems, with "
+    "successes and failures of each, would tell."
+)
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,4 +194,10 @@ def told(found: Figures | None, why_not: str | None) -> list[str]:
             f"Calibration error after the last step {found.error:.3f}; a perfect forecaster would show "
             f"{found.expected:.3f}."
         ),
+        *(["", UNPROVEN] if unproven(found) else []),
     ]
+
+
+def unproven(found: Figures) -> bool:
+    """Whether even whole runs are not told apart for sure: the interval reaches chance."""
+    return found.auroc[-1].low <= 0.5

@@ -81,9 +81,14 @@ class LanguageValues:
         return found
 
     def doubts(self, trace: Trace) -> tuple[str, ...]:
-        """That the run is unlike every training system, in a sentence; empty when it is not."""
+        """That the run is unlike every training system, in a sentence; empty when it is not.
+
+        A run without steps is like nothing and unlike nothing.
+        """
         familiar = self.language.familiar
-        return () if familiar is None else familiar.judge(trace).doubts("this model")
+        if familiar is None or not trace.steps:
+            return ()
+        return familiar.judge(trace).doubts("this model")
 
     def seen(self) -> frozenset[str]:
         """Content hashes of the runs it was fitted, calibrated or judged on."""
