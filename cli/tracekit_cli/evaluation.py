@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tracekit import registry
-from tracekit.analyzers.models import load_model
+from tracekit.analyzers.models import load_model, weights_id
 from tracekit.errors import Problem, UsageError
 from tracekit.eval import suite_tables, tables
 from tracekit.eval.board import Leaderboard
@@ -99,8 +99,15 @@ class Evaluated:
     def manifest(self) -> Manifest:
         """What it takes to do it again."""
         job = self.job
+        folder = job.model is not None and Path(job.model).expanduser().is_dir()
         return manifest(
-            job.benchmark, job.methods, job.model, job.config, self.boards, job.settings
+            job.benchmark,
+            job.methods,
+            None if folder else job.model,
+            job.config,
+            self.boards,
+            job.settings,
+            weights=None if job.model is None else weights_id(job.model),
         )
 
 

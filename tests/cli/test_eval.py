@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tracekit import registry
+from tracekit.analyzers.models import save_model, weights_id
+
 _path = Path(__file__).parents[1] / "eval" / "layouts.py"
 _spec = importlib.util.spec_from_file_location("cli_layouts", _path)
 lay = importlib.util.module_from_spec(_spec)
@@ -85,3 +88,31 @@ def test_done_again_it_is_the_same_until_the_data_change(run, root, tmp_path):
     assert said["differences"] == ["who-and-when: other runs or labels (4 then, 5 now)"]
     nothing = run("reproduce", root / "nothing.json", "--data", root)
     assert nothing.code == 4
+
+
+def test_weights_of_a_folder_are_named_by_what_they_are_not_by_where_they_lie(run, root, tmp_path):
+    first, second, made = tmp_path / "first", tmp_path / "second", tmp_path / "made.json"
+    save_model(registry.get("analyzers", "linear"), first, definition="decisive", card="")
+    asked = ("eval", "all", "--data", root, "--model", first, "--manifest", made)
+    done = run(*asked)
+    assert done.code == 0, done.err
+    written = made.read_text()
+    assert str(tmp_path) not in written
+    assert json.loads(written)["weights"] == weights_id(first)
+    lost = run("reproduce", made, "--data", root)
+    assert (lost.code, "say where they lie: --model DIR" in lost.err) == (2, True)
+    first.rename(second)
+    again = run("reproduce", made, "--data", root, "--model", second)
+    assert again.code == 0, again.err
+    save_model(registry.get("analyzers", "compact"), first, definition="decisive", card="")
+    other = run("reproduce", made, "--data", root, "--model", first, "--json")
+    assert other.code == 1
+    said = json.loads(other.out)["differences"][0]
+    assert said == f"other weights: {weights_id(second)} then, {weights_id(first)} now"
+
+
+def test_weights_that_nobody_scored_have_no_place(run, root, tmp_path):
+    made = tmp_path / "made.json"
+    assert run("eval", "all", "--data", root, "-m", "random", "--manifest", made).code == 0
+    done = run("reproduce", made, "--data", root, "--model", tmp_path)
+    assert (done.code, "no weights were scored" in done.err) == (2, True)

@@ -43,7 +43,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
     methods: tuple[str, ...]
     """The methods that were named, in order."""
     model: str | None = None
-    """The weights that were named."""
+    """Weights on the Hub that were named, as `owner/name[@revision]`; None also for a folder's."""
+    weights: str | None = None
+    """Hash of the weights that were named (`tracekit.analyzers.models.weights_id`)."""
     config: EvalConfig
     """Every setting, defaults included."""
     asked: dict[str, Any] = {}
@@ -61,12 +63,15 @@ def manifest(
     config: EvalConfig,
     boards: Sequence[Leaderboard],
     asked: dict[str, Any] | None = None,
+    *,
+    weights: str | None = None,
 ) -> Manifest:
     """The manifest of an evaluation that is done."""
     return Manifest(
         benchmark=benchmark,
         methods=tuple(methods),
         model=model,
+        weights=weights,
         config=config,
         asked=asked or {},
         versions={"numpy": version("numpy"), "tracekit": __version__},
@@ -98,6 +103,8 @@ def differences(then: Manifest, now: Manifest) -> list[str]:
     Versions are named only where a result differs: they are what may have done it.
     """
     found = [f"{name}: not found this time" for name in then.boards if name not in now.boards]
+    if then.weights is not None and then.weights != now.weights:
+        found.append(f"other weights: {then.weights} then, {now.weights or 'none'} now")
     changed = False
     for name, board in now.boards.items():
         recorded = then.boards.get(name)

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tracekit.errors import UsageError
 from tracekit.eval.manifest import differences, read
 from tracekit_cli import calls, options
 from tracekit_cli.evaluation import Job, evaluated
@@ -23,10 +24,16 @@ DataOption = Annotated[
     str, typer.Option("--data", metavar="DIR", help="Where the data lie on this machine.")
 ]
 
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="DIR", help="Where the weights lie on this machine."),
+]
+
 
 def command(
     manifest: ManifestArgument,
     data: DataOption,
+    model: ModelOption = None,
     llm: calls.Llm = "",
     key_env: calls.KeyEnv = "",
     replay: calls.Replay = None,
@@ -42,13 +49,20 @@ def command(
     \b
     Examples:
       tracekit reproduce linear.json --data labeled/
+      tracekit reproduce mine.json --data labeled/ --model my-weights/
       tracekit reproduce judged.json --data labeled/ --replay calls.db
     """
     then = read(manifest)
+    if (model or then.model) is None and then.weights is not None:
+        raise UsageError(
+            f"{manifest}: weights {then.weights} of a folder were scored, say where they lie: --model DIR"
+        )
+    if model is not None and then.weights is None:
+        raise UsageError(f"{manifest}: no weights were scored, so --model has no place here")
     job = Job(
         benchmark=then.benchmark,
         methods=then.methods,
-        model=then.model,
+        model=model or then.model,
         data=data,
         config=then.config,
         calls=calls.Calls(llm=llm, key_env=key_env, replay=replay),
