@@ -117,7 +117,6 @@ def _text(given: argparse.Namespace, train: Sequence[Trace]) -> None:
     texts = [text for trace in train for text in transcript(trace)]
     words = tokenizer(texts, scratch.vocabulary)
     words.save_pretrained(str(given.out / "words"))
-    random.Random(0).shuffle(texts)
     np.save(given.out / "blocks.npy", blocks(texts, words, scratch.context))
 
 
@@ -178,9 +177,8 @@ class Work:
     """The data of a seed as samples, and what each stage does with them."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        self.recipe = (
-            _plain(_recipe(given, given.seed)) if given.plain else _recipe(given, given.seed)
-        )
+        recipe = _recipe(given, given.seed)
+        self.recipe = _plain(recipe) if given.plain else recipe
         self.tiny: bool = given.tiny
         self.plain: bool = given.plain
         self.more: dict[str, Any] = {"use_cpu": True} if given.tiny else {}

@@ -6,9 +6,10 @@ sandbox and injector wrote: no text of anybody else goes into it.
 
 from __future__ import annotations
 
+import random
 import shutil
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from transformers import (
 
 from tracekit.analyzers.together import chunks
 from tracekit_models.tracer.finite import Finite
-from tracekit_models.tracer.loop import board, compile_layers, processes
+from tracekit_models.tracer.loop import board, compile_layers, processes, resumable, save
 from tracekit_models.tracer.recipe import Scratch
 
 END, PAD, START, STOP = "<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
@@ -118,14 +119,16 @@ def decoder(scratch: Scratch, words: PreTrainedTokenizerBase, seed: int) -> Qwen
     return Qwen3ForCausalLM(config)
 
 
-def blocks(texts: Iterable[str], words: PreTrainedTokenizerBase, length: int) -> NDArray[np.uint32]:
-    """The texts one after another, each ended, cut into blocks, (blocks, length).
+def blocks(texts: Sequence[str], words: PreTrainedTokenizerBase, length: int) -> NDArray[np.uint32]:
+    """The texts, shuffled, one after another, each ended, cut into blocks, (blocks, length).
 
     What is left over is dropped; raises `ValueError` when they do not fill one.
     """
+    drawn = list(texts)
+    random.Random(0).shuffle(drawn)  # noqa: S311
     (end,) = words(END, add_special_tokens=False)["input_ids"]
     stream = array("I")
-    for some in chunks(texts, 1024):  # threads of the tokenizer share a batch
+    for some in chunks(drawn, 1024):  # threads of the tokenizer share a batch
         for ids in words(some, add_special_tokens=False)["input_ids"]:
             stream.extend([*ids, end])
     if len(stream) < length:
@@ -191,13 +194,12 @@ def pretrain(
     trainer = Trainer(
         model=model, args=arguments, train_dataset=Blocks(found), callbacks=[Finite(), *board(out)]
     )
-    trainer.train(resume_from_checkpoint=bool(list(work.glob("checkpoint-*"))))
-    if precision == "bf16":
-        torch.nn.Module.to(model, dtype=torch.bfloat16)
-    trainer.save_model(str(out))
+    trainer.train(resume_from_checkpoint=resumable(work))
+    save(trainer, precision, out)
     if trainer.is_world_process_zero():
         (out / "training_args.bin").unlink(missing_ok=True)  # a pickle
         words.save_pretrained(str(out))
+        trainer.state.save_to_json(str(out / "curves.json"))
         shutil.rmtree(work)
     trainer.accelerator.wait_for_everyone()
     return out

@@ -82,7 +82,7 @@ def samples(
                 step=label.step,
                 answer=write(agent, label.step, why),
                 question=question_key(trace),
-                generated=generated(trace),
+                generated=generated(label),
             )
 
 
@@ -112,12 +112,9 @@ def chosen(trace: Trace) -> Label | None:
     return None
 
 
-def generated(trace: Trace) -> bool:
-    """Whether its labels come from injection or replays, and not from people."""
-    return any(
-        label.definition == "injected" or (label.annotator or "").startswith("tracekit:")
-        for label in trace.labels
-    )
+def generated(label: Label) -> bool:
+    """Whether a label comes from injection or replays, and not from people."""
+    return label.definition == "injected" or (label.annotator or "").startswith("tracekit:")
 
 
 def rationale(trace: Trace, label: Label) -> str:
@@ -161,7 +158,10 @@ def ordered(found: Sequence[Sample], seed: int, most: int | None = None) -> list
 
     Each is shuffled by seed. `most` is how many there is time for, by default each once: a draw of
     all, so that a short training sees as much of either kind as a long one, or more rounds of them.
+    Raises `ValueError` when there are none to draw from.
     """
+    if not found:
+        raise ValueError("there are no runs to put in order")
     rng = random.Random(seed)  # noqa: S311
     most = len(found) if most is None else most
     drawn: list[Sample] = []

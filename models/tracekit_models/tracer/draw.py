@@ -75,13 +75,7 @@ def generate(
     Equal prompts that follow each other are read once. Raises `UsageError` for settings that
     shape the distribution otherwise than by temperature.
     """
-    with torch.compiler.set_stance("force_eager"):  # a graph of its own is captured
-        return _generated(model, input_ids, attention_mask, generation_config)
-
-
-def _generated(
-    model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, how: GenerationConfig
-) -> Tensor:
+    how = generation_config
     for name, value in PLAIN.items() if how.do_sample else ():
         if getattr(how, name) not in (value, None):
             raise UsageError(f"{name}={getattr(how, name)} is not supported when drawing by graph")

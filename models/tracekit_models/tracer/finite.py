@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from tracekit.errors import TracekitError
@@ -21,8 +22,8 @@ class Diverged(TracekitError):
 class Finite(TrainerCallback):
     """Leaves out steps whose gradient is not finite, and notes them in the curves as `skipped`.
 
-    Raises `Diverged` after `MOST` of them in a row: the weights are lost, those of the last
-    checkpoint are not.
+    All processes leave out the same steps. Raises `Diverged` after `MOST` of them in a row. Where
+    gradients are not kept with their weights (DeepSpeed) nothing is seen, and nothing left out.
     """
 
     def __init__(self) -> None:
@@ -37,11 +38,10 @@ class Finite(TrainerCallback):
     ) -> None:
         """Drop the gradient where it is not finite; the optimiser then leaves the weights alone."""
         model: torch.nn.Module = given["model"]
-        known = [weight for weight in model.parameters() if weight.grad is not None]
-        if not known or torch.stack([_finite(weight) for weight in known]).all():
+        if _finite(model):
             self._row = 0
             return
-        for weight in known:
+        for weight in model.parameters():
             weight.grad = None
         self._row += 1
         step = state.global_step + 1
@@ -49,11 +49,18 @@ class Finite(TrainerCallback):
         sys.stderr.write(f"step {step}: the gradient is not finite, so it is not taken\n")
         if self._row == MOST:
             raise Diverged(
-                f"the gradient was not finite in {MOST} steps up to step {step}: go on from the last "
-                "checkpoint with a lower rate"
+                f"the gradient was not finite in {MOST} steps up to step {step}: remove "
+                f"{args.output_dir} and start this stage anew with a lower rate"
             )
 
 
-def _finite(weight: torch.nn.Parameter) -> torch.Tensor:
-    assert weight.grad is not None
-    return weight.grad.isfinite().all()
+def _finite(model: torch.nn.Module) -> bool:
+    """Whether all gradients are, those that other processes hold included."""
+    weights = list(model.parameters())
+    found = [w.grad.isfinite().all() for w in weights if w.grad is not None]
+    fine = torch.stack(found).all() if found else torch.tensor(True, device=weights[0].device)
+    if dist.is_available() and dist.is_initialized():
+        flag = fine.int()
+        dist.all_reduce(flag, dist.ReduceOp.MIN)
+        fine = flag
+    return bool(fine)

@@ -20,7 +20,15 @@ from tracekit_models.tracer.clip import ShrinkingClip
 from tracekit_models.tracer.data import Sample, grpo_row, ordered
 from tracekit_models.tracer.draw import by_graph
 from tracekit_models.tracer.finite import Finite
-from tracekit_models.tracer.loop import adapter, board, common, compile_layers, finish, resumable
+from tracekit_models.tracer.loop import (
+    adapter,
+    board,
+    common,
+    compile_layers,
+    finish,
+    resumable,
+    without_cudnn,
+)
 from tracekit_models.tracer.recipe import Grpo, Recipe
 
 Completions = list[list[dict[str, str]]]
@@ -46,7 +54,8 @@ def train(
     trainer = trainer_of(recipe, model, words, train, held, work, **more)
     for callback in board(out):
         trainer.add_callback(callback)
-    trainer.train(resume_from_checkpoint=resumable(work))
+    with without_cudnn():  # prompts are padded on the left
+        trainer.train(resume_from_checkpoint=resumable(work))
     return finish(trainer, recipe, words, out)
 
 
@@ -130,6 +139,8 @@ def _parts(recipe: Recipe, how: Grpo, step: int) -> int:
 
 def reward_functions(how: Grpo) -> list[tuple[Reward, float]]:
     """The rewards in the form that TRL calls them, with their weights."""
+    if how.pair and how.rewards == "separate":
+        raise UsageError("`pair` is a part of the combined reward: set `rewards: combined`")
 
     def blame(
         completions: Completions, trace: list[str], agent: list[str], step: list[int], **_: Any

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -85,18 +86,29 @@ def compile_layers(model: PreTrainedModel | PeftModel) -> None:
     """Have torch compile the layers of a decoder for any length; without a GPU nothing is done.
 
     They are compiled one by one, for they are alike: the first is waited for, the others are not.
+    Answers are drawn by the layers as they were: a cache that grows would have them compiled again
+    and again, until torch gives up on them.
     """
-    if torch.cuda.is_available():
-        own: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-        for layer in own.get_decoder().layers:
-            layer.compile(dynamic=True)
+    if not torch.cuda.is_available():
+        return
+    own: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    for layer in own.get_decoder().layers:
+        layer.compile(dynamic=True)
+    drawn = own.generate
+
+    def generate(*given: Any, **named: Any) -> Any:
+        with torch.compiler.set_stance("force_eager"):
+            return drawn(*given, **named)
+
+    own.generate = generate
 
 
-def unmasked(model: PreTrainedModel | PeftModel) -> Callable[[], None]:
-    """From now on the model gets no mask of padding, until what is returned is called.
+@contextmanager
+def unmasked(model: PreTrainedModel | PeftModel) -> Iterator[None]:
+    """Inside, the model gets no mask of padding: for batches that are padded on the right.
 
-    For batches that are padded on the right: no token looks ahead, so that none sees the padding,
-    and without a mask attention takes its fast way.
+    No token looks ahead, so that none sees the padding, and without a mask attention takes its fast
+    way.
     """
     own: Any = model.get_base_model() if isinstance(model, PeftModel) else model
 
@@ -104,7 +116,25 @@ def unmasked(model: PreTrainedModel | PeftModel) -> Callable[[], None]:
         return given, {**named, "attention_mask": None}
 
     hook = own.register_forward_pre_hook(without, with_kwargs=True)
-    return lambda: hook.remove()
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def without_cudnn() -> Iterator[None]:
+    """Inside, attention is never computed by cuDNN.
+
+    Under a mask of padding on the left its gradients were not numbers at one length of 35 that were
+    tried (2,112; cuDNN 9.19, torch 2.11, an H200); torch's other kernels had none at any.
+    """
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
 
 
 def adapter(recipe: Recipe, model: PreTrainedModel | PeftModel) -> LoraConfig | None:
@@ -140,10 +170,7 @@ def finish(trainer: Trainer, recipe: Recipe, words: PreTrainedTokenizerBase, out
 
     Weights are held in float32 while all are trained, and written in the precision of the recipe.
     """
-    if recipe.lora is None and recipe.precision == "bf16" and not trainer.is_fsdp_enabled:
-        assert trainer.model is not None
-        torch.nn.Module.to(trainer.model, dtype=torch.bfloat16)
-    trainer.save_model(str(out))
+    save(trainer, recipe.precision if recipe.lora is None else "fp32", out)
     if trainer.is_world_process_zero():
         words.save_pretrained(str(out))
         write(asked(recipe), out)
@@ -153,6 +180,14 @@ def finish(trainer: Trainer, recipe: Recipe, words: PreTrainedTokenizerBase, out
         (out / DONE).touch()
     trainer.accelerator.wait_for_everyone()  # nobody reads what is not written yet
     return out
+
+
+def save(trainer: Trainer, precision: str, out: Path) -> None:
+    """Write the weights, held in float32, in a precision; what several devices share stays as it is."""
+    if precision == "bf16" and not trainer.is_fsdp_enabled:
+        assert trainer.model is not None
+        torch.nn.Module.to(trainer.model, dtype=torch.bfloat16)
+    trainer.save_model(str(out))
 
 
 def board(out: Path) -> list[TrainerCallback]:

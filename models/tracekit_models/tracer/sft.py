@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,12 @@ from tracekit_models.tracer.recipe import Recipe
 ROUND = 64
 """Lengths of batches are multiples of it: memory of one shape serves the next."""
 WORKERS = 4
-"""Processes that make batches while a GPU is busy."""
+"""Most processes that make batches while a GPU is busy."""
+
+
+def workers() -> int:
+    """How many do: none without a GPU, which nobody would wait for."""
+    return min(WORKERS, os.cpu_count() or 1) if torch.cuda.is_available() else 0
 
 
 def train(
@@ -62,7 +68,7 @@ def train(
         "train_sampling_strategy": "group_by_length",  # less padding
         "max_length": None,  # the prompt is cut to its budget already
         "pad_to_multiple_of": ROUND,
-        "dataloader_num_workers": WORKERS if torch.cuda.is_available() else 0,
+        "dataloader_num_workers": workers(),
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,
         "per_device_eval_batch_size": how.micro,
@@ -79,7 +85,6 @@ def train(
     )
     if recipe.compiled:
         compile_layers(model)
-    masked = unmasked(model)  # the trainer pads on the right
-    trainer.train(resume_from_checkpoint=resumable(work))
-    masked()
+    with unmasked(model):  # the trainer pads on the right
+        trainer.train(resume_from_checkpoint=resumable(work))
     return finish(trainer, recipe, words, out)

@@ -98,6 +98,8 @@ def _base(
     """The name of the base, or the folder of the one that is made here."""
     if not isinstance(recipe.base, Scratch):
         return recipe.base
+    if (out / "base" / "config.json").is_file():
+        return out / "base"
     stage("pre-training the base")
     texts = [text for trace in traces for text in transcript(trace)]
     words = base.tokenizer(texts, recipe.base.vocabulary)

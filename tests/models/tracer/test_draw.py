@@ -84,22 +84,6 @@ def test_a_prompt_is_read_once_for_its_group(model, monkeypatch):
     assert set(read[1:]) == {(10, 1)}
 
 
-def test_compiled_layers_are_not_compiled_again_for_drawing(model):
-    compiled = []
-    own = copy.deepcopy(model)
-    for layer in own.model.layers:
-        layer.compile(backend=lambda graph, _: compiled.append(graph) or graph.forward)
-    theirs, _ = both(model, config())
-    ids, mask = prompts()
-    torch.manual_seed(0)
-    ours = draw.generate(own, input_ids=ids, attention_mask=mask, generation_config=config())
-    assert ours[:, : theirs.shape[1]].tolist() == theirs.tolist()
-    assert compiled == []
-    with torch.no_grad():
-        own(input_ids=ids)
-    assert compiled, "training is by compiled layers"
-
-
 def test_a_cut_distribution_is_refused_not_ignored(model):
     ids, mask = prompts()
     with pytest.raises(UsageError, match="top_p="):

@@ -22,7 +22,8 @@ def count(text):
 
 def run(name, step, *, question="q", made=False, steps=4, reason=None, words=3):
     said = [("Ada", "Ben")[i % 2] for i in range(steps)]
-    labels = [Label("decisive", said[step], step, (), reason)]
+    by = "tracekit:replay" if made else None
+    labels = [Label("decisive", said[step], step, (), reason, annotator=by)]
     if made:
         labels.append(Label("injected", said[step], step, ("FM-2.6",)))
     spoken = [(who, f"{name} says {i} " + "word " * words) for i, who in enumerate(said)]
@@ -96,7 +97,15 @@ def test_labels_by_replays_are_generated():
     found = run("a", 1)
     label = msgspec.structs.replace(found.labels[0], annotator="tracekit:replay")
     replayed = msgspec.structs.replace(found, labels=(label,))
-    assert [one.generated for one in samples([found, replayed], 4000, count)] == [False, True]
+    injected = Label("injected", "Ben", 1)  # what training goes by is the label of a person
+    mixed = msgspec.structs.replace(found, labels=(injected, *found.labels))
+    told = [one.generated for one in samples([found, replayed, mixed], 4000, count)]
+    assert told == [False, True, False]
+
+
+def test_nothing_cannot_be_put_in_order():
+    with pytest.raises(ValueError, match="no runs"):
+        ordered([], 0, 3)
 
 
 class Says:

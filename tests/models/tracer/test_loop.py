@@ -1,16 +1,21 @@
 """What both trainings share: how many processes there are, and what is written at the end."""
 
+import copy
+
 import msgspec
 import pytest
 
 pytest.importorskip("peft")
 
 import torch
+from peft import LoraConfig, get_peft_model
+from transformers import GenerationConfig
 
 from tracekit.analyzers.tracer.trained import FILE
 from tracekit.errors import UsageError
 from tracekit_models.tracer import loop
 from tracekit_models.tracer.base import decoder, tokenizer
+from tracekit_models.tracer.draw import by_graph
 from tracekit_models.tracer.recipe import Recipe, Scratch
 
 RECIPE = Recipe(name="r", base="b")
@@ -96,20 +101,66 @@ def test_padding_on_the_right_needs_no_mask(model):
         lambda _, __, named, ___: masks.append(named["attention_mask"]), with_kwargs=True
     )
     with_mask = model(**given).loss
-    masked = loop.unmasked(model)
-    without = model(**given).loss
-    masked()
+    with loop.unmasked(model):
+        without = model(**given).loss
     again = model(**given).loss
+    with pytest.raises(RuntimeError, match="stop"), loop.unmasked(model):
+        raise RuntimeError("stop")
+    model(**given)
     watch.remove()
-    assert [mask is None for mask in masks] == [False, True, False]
+    assert [mask is None for mask in masks] == [False, True, False, False]
     assert with_mask.item() == pytest.approx(without.item(), rel=1e-6)
     assert again.item() == with_mask.item()
 
 
-@pytest.mark.parametrize("gpu", [False, True])
-def test_every_layer_is_compiled_where_there_is_a_gpu(model, monkeypatch, gpu):
-    compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda one, **how: compiled.append((one, how)))
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+@pytest.mark.filterwarnings("ignore:.*deprecated and will be removed in v6:FutureWarning")
+def test_the_mask_of_a_model_with_an_adapter_goes_too(model):
+    adapted = get_peft_model(copy.deepcopy(model), LoraConfig(r=2, target_modules=["q_proj"]))
+    masks = []
+    inner = adapted.get_base_model()
+    inner.register_forward_hook(
+        lambda _, __, named, ___: masks.append(named["attention_mask"]), with_kwargs=True
+    )
+    ids = torch.arange(10, 20)[None]
+    with loop.unmasked(adapted):
+        adapted(input_ids=ids, attention_mask=torch.ones_like(ids))
+    assert masks == [None]
+
+
+def test_nothing_is_compiled_without_a_gpu(model, monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda *_, **__: pytest.fail("compiled"))
     loop.compile_layers(model)
-    assert compiled == ([(layer, {"dynamic": True}) for layer in model.model.layers] if gpu else [])
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_layers_are_compiled_for_training_and_not_for_drawing(model, monkeypatch, graph):
+    compiled, real = [], torch.nn.Module.compile
+
+    def counted(layer, *, dynamic):
+        assert dynamic
+        real(layer, backend=lambda graph, _: compiled.append(graph) or graph.forward)
+
+    own = copy.deepcopy(model).eval()
+    if graph:
+        by_graph(own)
+    monkeypatch.setattr(torch.nn.Module, "compile", counted)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    loop.compile_layers(own)
+    monkeypatch.undo()
+    ids = torch.arange(10, 20)[None]
+    plain = GenerationConfig(
+        max_new_tokens=4, do_sample=False, eos_token_id=1, pad_token_id=0, use_cache=True
+    )
+    asked = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "generation_config": plain}
+    assert own.generate(**asked).tolist() == model.eval().generate(**asked).tolist()
+    assert compiled == []
+    with torch.no_grad():
+        own(input_ids=ids, use_cache=False)
+    assert compiled, "what is not drawn is computed by compiled layers"
+
+
+def test_attention_that_may_come_to_no_numbers_is_off_inside_and_as_before_outside():
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    with loop.without_cudnn():
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before

@@ -10,9 +10,11 @@ pytest.importorskip("trl")
 
 from tracekit.errors import UsageError
 from tracekit.ingest.pipeline import load
-from tracekit_models.tracer import base, grpo
+from tracekit.store import encode
+from tracekit.testing.traces import make_trace
+from tracekit_models.tracer import base, grpo, train
 from tracekit_models.tracer.loop import DONE
-from tracekit_models.tracer.recipe import Scratch, read
+from tracekit_models.tracer.recipe import Grpo, Scratch, read
 from tracekit_models.tracer.train import make, transcript
 
 pytestmark = (
@@ -90,3 +92,27 @@ def test_answers_drawn_at_once_divide_a_step_or_are_refused():
     for uneven in (12, 24):
         with pytest.raises(UsageError, match="at once do not divide a step"):
             parts(at_once=uneven)
+
+
+def test_a_part_for_the_pair_is_of_the_combined_reward():
+    found = make_trace("t", [("Ada", "one"), ("Ben", "two")])
+    run, said = (
+        encode(found).decode(),
+        [[{"role": "assistant", "content": "<think>x</think>\nAda | 1"}]],
+    )
+
+    def earned(**changes):
+        (named, _), *_ = grpo.reward_functions(Grpo(**changes))
+        return named(said, trace=[run], agent=["Ben"], step=[1], completion_ids=[[1]])
+
+    assert earned() == [0.5]
+    assert earned(pair=0.5) == [0.25]
+    with pytest.raises(UsageError, match="combined"):
+        earned(pair=0.5, rewards="separate")
+
+
+def test_a_base_that_is_there_is_not_made_again(runs, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "tokenizer", lambda *_: pytest.fail("fitted again"))
+    (tmp_path / "base").symlink_to(tiny)
+    recipe = read(ROOT / "models" / "recipes" / "scratch.yaml")
+    assert train._base(recipe, runs, tmp_path, pytest.fail) == tmp_path / "base"
