@@ -129,7 +129,7 @@ def without_cudnn() -> Iterator[None]:
     Under a mask of padding on the left its gradients were not numbers at one length of 35 that were
     tried (2,112; cuDNN 9.19, torch 2.11, an H200); torch's other kernels had none at any.
     """
-    before = torch.backends.cuda.cudnn_sdp_enabled()
+    before = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
     torch.backends.cuda.enable_cudnn_sdp(False)
     try:
         yield
