@@ -87,6 +87,7 @@ def test_calls_at_once_are_counted():
             thread.start()
         for thread in threads:
             thread.join()
+        assert server.settled()
         assert (server.peak, server.busy) == (4, 0)
 
 
@@ -97,5 +98,6 @@ def test_closing_does_not_wait_for_slow_answers():
         thread.start()
         while not server.calls:
             thread.join(0.01)
+        assert not server.settled(0)
     thread.join(5)
     assert monotonic() - start < 10

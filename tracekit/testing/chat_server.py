@@ -85,7 +85,7 @@ class ChatServer(Loopback):
     ) -> None:
         self._script = script
         self._key = key
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._closing = threading.Event()
         self.calls: list[Call] = []
         """What was asked, in order of arrival, refused calls included."""
@@ -116,7 +116,7 @@ class ChatServer(Loopback):
 
     def take(self, body: dict[str, Any], headers: dict[str, str]) -> Reply:
         """Note a call and say how it is answered."""
-        with self._lock:
+        with self._changed:
             call = Call(len(self.calls), body, headers)
             self.calls.append(call)
             self.busy += 1
@@ -129,8 +129,17 @@ class ChatServer(Loopback):
 
     def done(self) -> None:
         """Note that a call is answered."""
-        with self._lock:
+        with self._changed:
             self.busy -= 1
+            self._changed.notify_all()
+
+    def settled(self, seconds: float = 10.0) -> bool:
+        """Wait until no call is being answered; False when one still is after so many seconds.
+
+        A client may have its answer a moment before the server is done with the call.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: self.busy == 0, seconds)
 
 
 def _handler(chat: ChatServer) -> type[BaseHTTPRequestHandler]:
