@@ -43,7 +43,7 @@ from tracekit.eval.benchmarks.injected import place
 from tracekit.folds import question_key
 from tracekit.ingest.pipeline import load
 from tracekit.store import read_traces, write_traces
-from tracekit.trace import Trace
+from tracekit.trace import Label, Trace
 from tracekit_models.tracer import grpo, sft
 from tracekit_models.tracer.base import blocks, named, pretrain, tokenizer, words_of
 from tracekit_models.tracer.data import Sample, chosen, ordered, samples, split
@@ -99,7 +99,14 @@ def pages(given: argparse.Namespace) -> None:
             found = found if name == "train" else found[: given.cases]
             lines = b"".join(msgspec.json.encode(one) + b"\n" for one in found)
             (given.out / f"{name}-pages.jsonl").write_bytes(lines)
+            write_traces(map(_labelled, found), given.out / f"short-{name}.jsonl.gz")
             print(name, len(runs), len(found))
+
+
+def _labelled(sample: Sample) -> Trace:
+    """The run of a sample with its label, for tracer_planted.py."""
+    label = Label("decisive", sample.agent, sample.step, annotator="tracekit:replay")
+    return msgspec.structs.replace(sample.trace, labels=(label,))
 
 
 def _paged(job: tuple[argparse.Namespace, list[Trace]]) -> list[Sample]:
